@@ -1,0 +1,145 @@
+package record
+
+import (
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// Interval is what the generator hands over once an interval, one second as a
+// rule. The histograms belong to the generator again when the call returns.
+type Interval struct {
+	Start, End time.Duration // since the run's anchor
+	Counts     Counts        // since the start of the phase
+	// Histograms of this interval alone; an answer is counted in the interval
+	// in which it ended.
+	ByRequest []RequestHistograms
+}
+
+// RequestHistograms are one request kind's times in nanoseconds. Answers of
+// every status are in them; requests that were shed, failed or timed out are not
+// in Service; a timed-out request enters Latency with the timeout as its value,
+// so that a system that stops answering does not look fast.
+type RequestHistograms struct {
+	Request string                  // Request.Name
+	Latency *hdrhistogram.Histogram // end − intended
+	Service *hdrhistogram.Histogram // end − sent
+	SendLag *hdrhistogram.Histogram // sent − intended
+}
+
+// NewHistogram returns a histogram in the shape that every histogram of a run
+// has: nanoseconds from 1 µs to one hour at three significant digits.
+func NewHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1_000, int64(time.Hour), 3)
+}
+
+// Tick is one row of timeline.jsonl and one update of the live view: the
+// counters since the start of the phase, and this interval's latencies.
+type Tick struct {
+	Phase    int           `json:"phase"`
+	At       time.Duration `json:"atNanos"` // end of the interval
+	Counts   Counts        `json:"counts"`
+	Mean     time.Duration `json:"meanNanos"` // of latency in this interval; the quantiles likewise
+	P50      time.Duration `json:"p50Nanos"`
+	P99      time.Duration `json:"p99Nanos"`
+	Max      time.Duration `json:"maxNanos"`
+	LagP99   time.Duration `json:"lagP99Nanos"` // send lag
+	Answered int64         `json:"answeredInInterval"`
+}
+
+// Metric names a column of a sample. Counters only ever grow within one life of
+// a process; gauges are values of the instant.
+type Metric string
+
+// The metrics. What a source does not have is absent from a sample, never 0.
+const (
+	CPUSeconds         Metric = "cpuSeconds"               // counter
+	RSSBytes           Metric = "rssBytes"                 // gauge
+	WorkingSetBytes    Metric = "workingSetBytes"          // gauge: cgroup usage − inactive file; as Kubernetes counts memory
+	Threads            Metric = "threads"                  // gauge
+	VoluntarySwitches  Metric = "voluntarySwitches"        // counter over all threads: wake-ups
+	RunDelaySeconds    Metric = "runDelaySeconds"          // counter over all threads: runnable, but waiting for a processor
+	Periods            Metric = "periods"                  // counter: CFS quota periods
+	ThrottledPeriods   Metric = "throttledPeriods"         // counter
+	ThrottledSeconds   Metric = "throttledSeconds"         // counter
+	DownConnections    Metric = "downstreamConnections"    // gauge
+	DownInFlight       Metric = "downstreamInFlight"       // gauge: requests
+	DownRequests       Metric = "downstreamRequests"       // counter
+	UpConnections      Metric = "upstreamConnections"      // gauge
+	UpConnectionsMade  Metric = "upstreamConnectionsMade"  // counter
+	UpInFlight         Metric = "upstreamInFlight"         // gauge
+	UpRequests         Metric = "upstreamRequests"         // counter
+	UpPending          Metric = "upstreamPending"          // gauge: requests waiting for a connection
+	UpOverflow         Metric = "upstreamOverflow"         // counter: shed by a circuit breaker, pending and active together
+	UpRetries          Metric = "upstreamRetries"          // counter
+	UpConnectMillisP99 Metric = "upstreamConnectMillisP99" // gauge: of Envoy's connect-time histogram
+	Ejected            Metric = "ejectedEndpoints"         // gauge
+	// Of component "host".
+	StealSeconds    Metric = "stealSeconds"         // counter, all processors together
+	IdleSeconds     Metric = "idleSeconds"          // counter, all processors together
+	CPUPressure     Metric = "cpuPressureSeconds"   // counter: some task waited (PSI)
+	AvailableMemory Metric = "availableMemoryBytes" // gauge
+)
+
+// Sample is one row of samples.jsonl: all metrics of one replica at one instant.
+type Sample struct {
+	At        time.Duration      `json:"atNanos"` // for a scraped source: the scrape's instant
+	Component string             `json:"component"`
+	Replica   string             `json:"replica,omitempty"`
+	Metrics   map[Metric]float64 `json:"metrics"`
+}
+
+// EventKind names what happened.
+type EventKind string
+
+// The kinds of event.
+const (
+	EventPhaseStart  EventKind = "phase-start"
+	EventPhaseEnd    EventKind = "phase-end"
+	EventGuard       EventKind = "guard"
+	EventSampleGap   EventKind = "sample-gap" // a source did not answer
+	EventReplicas    EventKind = "replicas"   // the number of replicas of a component changed
+	EventComponent   EventKind = "component"  // a component died or restarted
+	EventCredentials EventKind = "credentials"
+	EventNote        EventKind = "note"
+)
+
+// Event is one row of events.jsonl.
+type Event struct {
+	At      time.Duration    `json:"atNanos"`
+	Kind    EventKind        `json:"kind"`
+	Phase   int              `json:"phase"` // −1 outside phases
+	Subject string           `json:"subject,omitempty"`
+	Message string           `json:"message"`
+	Spec    *scenarios.Phase `json:"spec,omitempty"` // of phase-start, so that a killed run's last phase is known
+}
+
+// Record is a run directory read back.
+type Record struct {
+	Run
+	Dir      string
+	Data     []PhaseData // one per phase, the unfinished last one of a killed run included
+	Events   []Event
+	Warnings []string // what could not be read, in words
+}
+
+// PhaseData is all there is about one phase.
+type PhaseData struct {
+	Phase
+	Unfinished bool   // the run ended before the phase's facts were written; Counts come from the timeline
+	Timeline   []Tick // in order of time
+	// Merged over the phase, all requests together, and by request name.
+	Latency, Service, SendLag *hdrhistogram.Histogram
+	ByRequest                 []RequestHistograms
+	Seconds                   []SecondLatency // latency of each interval, for resampling
+	Samples                   []Sample        // taken from Start to End, in order of time
+}
+
+// SecondLatency is one interval's latency histogram, sparse.
+type SecondLatency struct {
+	Start, End time.Duration
+	Values     []int64 // nanoseconds, rising; the value that the bucket stands for
+	Counts     []int64
+}
