@@ -1,0 +1,252 @@
+package analysis
+
+import (
+	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+)
+
+// ResultFormatVersion is the version of recommendation.json that this code writes.
+const ResultFormatVersion = 1
+
+// Outcome is the answer in one word.
+type Outcome string
+
+// The outcomes. The commands turn them into exit codes.
+const (
+	Recommended  Outcome = "recommended"  // and the proof agrees
+	Infeasible   Outcome = "infeasible"   // no number of replicas meets the objective
+	Contradicted Outcome = "contradicted" // the proof did not find what was predicted
+	Invalid      Outcome = "invalid"      // measured, but not validly: no answer
+	Incomplete   Outcome = "incomplete"   // the run ended before there was enough to answer
+	Held         Outcome = "held"         // of `run`: every objective held
+	Missed       Outcome = "missed"       // of `run`: an objective was missed
+	Measured     Outcome = "measured"     // of `run`: there was no objective to hold
+)
+
+// Result is what recommendation.json holds. Names carry their unit; durations
+// are seconds.
+type Result struct {
+	FormatVersion  int             `json:"formatVersion"`
+	Tool           record.Tool     `json:"tool"`
+	Command        string          `json:"command"`
+	Quick          bool            `json:"quick"`
+	Scenario       string          `json:"scenario"`
+	StartedAt      string          `json:"startedAt"` // RFC 3339
+	Seed           uint64          `json:"seed"`
+	Evidence       record.Evidence `json:"evidence"`
+	Lab            *Lab            `json:"lab,omitempty"`
+	Host           record.Host     `json:"host"`
+	Ended          record.Ending   `json:"ended"` // empty: the run was killed
+	EndedWhy       string          `json:"endedWhy,omitempty"`
+	Outcome        Outcome         `json:"outcome"`
+	OutcomeReason  string          `json:"outcomeReason"` // one sentence
+	Valid          bool            `json:"valid"`
+	InvalidReasons []Reason        `json:"invalidReasons"`
+	Objectives     []Objective     `json:"objectives"`
+	Demand         Demand          `json:"demand"`
+	SLOEdge        SLOEdge         `json:"sloEdge"`
+	Components     []Component     `json:"components"`
+	ConnectionPool *ConnectionPool `json:"connectionPool,omitempty"`
+	Verification   *Verification   `json:"verification,omitempty"`
+	Phases         []PhaseSummary  `json:"phases"`
+	Load           *LoadSummary    `json:"load,omitempty"` // of `run`
+	Warnings       []string        `json:"warnings"`
+}
+
+// Lab says what the lab was.
+type Lab struct {
+	Kind           string          `json:"kind"`
+	EnvoyVersion   string          `json:"envoyVersion,omitempty"`
+	LimitsEnforced bool            `json:"limitsEnforced"`
+	LimitsWhyNot   string          `json:"limitsWhyNot,omitempty"`
+	Policy         []record.Policy `json:"policy,omitempty"`
+}
+
+// Reason is why something is judged as it is.
+type Reason struct {
+	Code    string `json:"code"` // stable, kebab-case
+	Message string `json:"message"`
+}
+
+// Objective is one objective and how the system stands to it.
+type Objective struct {
+	Text           string  `json:"text"` // for instance "p99 ≤ 50 ms"
+	Quantile       float64 `json:"quantile,omitempty"`
+	LatencySeconds float64 `json:"latencySeconds,omitempty"`
+	ErrorRatio     float64 `json:"errorRatio,omitempty"`
+}
+
+// Demand is what the recommendation plans for.
+type Demand struct {
+	PeakRps        float64 `json:"peakRps"`
+	Headroom       float64 `json:"headroom"`
+	GrowthPerMonth float64 `json:"growthPerMonth"`
+	HorizonMonths  int     `json:"horizonMonths"`
+	Zones          int     `json:"zones"`
+	PlannedRps     float64 `json:"plannedRps"` // peak × (1+headroom) × (1+growth)^months
+	Reason         string  `json:"reason"`     // the arithmetic in words
+}
+
+// SLOEdge is the highest rate of the whole chain that holds the objectives, as
+// the sweep's fit predicts it.
+type SLOEdge struct {
+	Rps       stat.Estimate `json:"rps"`
+	Objective string        `json:"objective"` // the one that breaks first
+	BoundBy   string        `json:"boundBy"`   // component and resource that bind there, in words
+	Component string        `json:"component,omitempty"`
+	Resource  string        `json:"resource,omitempty"` // cpu-quota, cpu-concurrency, memory, pool, latency
+}
+
+// Component is one component: what it costs, what a replica carries, how many to run.
+type Component struct {
+	Name                     string        `json:"name"`
+	Role                     string        `json:"role"`
+	ReplicasMeasured         int           `json:"replicasMeasured"`
+	Concurrency              int           `json:"concurrency,omitempty"`
+	CPULimitCores            float64       `json:"cpuLimitCores,omitempty"`
+	MemoryLimitBytes         int64         `json:"memoryLimitBytes,omitempty"`
+	CPUSecondsPerRequest     stat.Estimate `json:"cpuSecondsPerRequest"` // marginal, wake-ups not included
+	CPUSecondsPerWakeUp      stat.Estimate `json:"cpuSecondsPerWakeUp"`
+	CPUIdleCores             stat.Estimate `json:"cpuIdleCores"` // per replica
+	CPUModel                 string        `json:"cpuModel"`     // the fitted formula in words, with its residual
+	MemoryBaseBytes          stat.Estimate `json:"memoryBaseBytes"`
+	MemoryBytesPerInFlight   stat.Estimate `json:"memoryBytesPerInFlight"`
+	MemoryBytesPerConnection stat.Estimate `json:"memoryBytesPerConnection"`
+	SLOEdgeRps               stat.Estimate `json:"sloEdgeRps"`  // per replica; only of the component that binds, else not estimable
+	CPULimitRps              stat.Estimate `json:"cpuLimitRps"` // per replica: where CPU reaches its limit
+	CapacityPerReplicaRps    Capacity      `json:"capacityPerReplicaRps"`
+	Replicas                 *Replicas     `json:"replicas,omitempty"` // absent for what is not to be sized, with the reason in Notes
+	Resources                *Resources    `json:"resources,omitempty"`
+	HPA                      *HPA          `json:"hpa,omitempty"`
+	Notes                    []string      `json:"notes"`
+}
+
+// Capacity is the operating capacity of one replica: the smallest of its candidates' safe ends.
+type Capacity struct {
+	stat.Estimate
+	BoundBy    string      `json:"boundBy"`
+	Candidates []Candidate `json:"candidates"` // rising
+}
+
+// Candidate is one bound on the capacity of a replica.
+type Candidate struct {
+	BoundBy string        `json:"boundBy"` // slo-edge, cpu-75%, memory-80%, pool
+	Rps     stat.Estimate `json:"rps"`
+	Safe    float64       `json:"safeRps"` // the end of the interval that counts
+	Reason  string        `json:"reason"`
+}
+
+// Replicas is how many to run.
+type Replicas struct {
+	Value               int    `json:"value"`               // what is recommended: survives the loss of a replica and of a zone
+	CarriesPlannedRate  int    `json:"carriesPlannedRate"`  // nothing lost
+	SurvivesReplicaLoss int    `json:"survivesReplicaLoss"` // so many, so that one may be lost
+	SurvivesZoneLoss    int    `json:"survivesZoneLoss"`    // so many, so that one zone may be lost
+	Reason              string `json:"reason"`
+}
+
+// Resources are Kubernetes quantities per replica.
+type Resources struct {
+	Requests Quantities `json:"requests"`
+	Limits   Quantities `json:"limits"`
+	Reason   string     `json:"reason"`
+}
+
+// Quantities are Kubernetes quantities; empty: none.
+type Quantities struct {
+	CPU    string `json:"cpu,omitempty"`
+	Memory string `json:"memory,omitempty"`
+}
+
+// HPA is the HorizontalPodAutoscaler's setting.
+type HPA struct {
+	MinReplicas          int    `json:"minReplicas"`
+	MaxReplicas          int    `json:"maxReplicas"`
+	TargetCPUUtilization int    `json:"targetCPUUtilization"` // percent of the request
+	Reason               string `json:"reason"`
+}
+
+// ConnectionPool is the recommended connectionPool of the destination.
+type ConnectionPool struct {
+	TCP  PoolTCP  `json:"tcp"`
+	HTTP PoolHTTP `json:"http"`
+	// Reasons by field name as in YAML, for instance "http.http2MaxRequests".
+	Reasons map[string]string `json:"reasons"`
+	// Host is the destination the settings are for.
+	Host string `json:"host"`
+}
+
+// PoolTCP is connectionPool.tcp.
+type PoolTCP struct {
+	MaxConnections int    `json:"maxConnections"`
+	ConnectTimeout string `json:"connectTimeout"`
+}
+
+// PoolHTTP is connectionPool.http.
+type PoolHTTP struct {
+	HTTP1MaxPendingRequests  int `json:"http1MaxPendingRequests"`
+	HTTP2MaxRequests         int `json:"http2MaxRequests"`
+	MaxRequestsPerConnection int `json:"maxRequestsPerConnection"`
+}
+
+// Verification holds the prediction of the SLO edge against a search that did
+// not know it.
+type Verification struct {
+	PredictedRps         stat.Estimate `json:"predictedRps"`
+	MeasuredRps          stat.Estimate `json:"measuredRps"`
+	RelativeError        float64       `json:"relativeError"`        // (predicted − measured) ÷ measured
+	Tolerance            float64       `json:"tolerance"`            // what is still called agreement
+	ObjectiveHeldBelow   *ProofPoint   `json:"objectiveHeldBelow"`   // just below the measured edge
+	ObjectiveMissedAbove *ProofPoint   `json:"objectiveMissedAbove"` // just above it
+	Agrees               bool          `json:"agrees"`
+	Reason               string        `json:"reason"`
+}
+
+// ProofPoint is one phase of the proof.
+type ProofPoint struct {
+	Rps      float64 `json:"rps"`
+	Holds    bool    `json:"holds"`
+	Expected bool    `json:"expected"` // it holds below, or is missed above, as it should
+	Reason   string  `json:"reason"`   // the numbers
+	Phase    int     `json:"phase"`
+}
+
+// PhaseSummary is one phase with its verdict.
+type PhaseSummary struct {
+	Index        int                      `json:"index"`
+	Name         string                   `json:"name"`
+	Kind         string                   `json:"kind"`
+	OfferedRps   float64                  `json:"offeredRps"`
+	AchievedRps  float64                  `json:"achievedRps"`
+	P50          stat.Estimate            `json:"p50LatencySeconds"`
+	P99          stat.Estimate            `json:"p99LatencySeconds"`
+	ErrorRatio   float64                  `json:"errorRatio"`
+	LagP99       stat.Estimate            `json:"p99SendLagSeconds"`
+	CPUCores     map[string]stat.Estimate `json:"cpuCores"`       // by component, sum over replicas
+	Throttled    map[string]float64       `json:"throttledRatio"` // by component, share of quota periods
+	Holds        bool                     `json:"holdsObjectives"`
+	Verdict      Verdict                  `json:"verdict"`
+	StartSeconds float64                  `json:"startSeconds"`
+	Seconds      float64                  `json:"seconds"`
+}
+
+// Verdict says whether a phase is a valid measurement.
+type Verdict struct {
+	Valid    bool     `json:"valid"`
+	Reasons  []Reason `json:"reasons"`  // why it is not
+	Warnings []Reason `json:"warnings"` // what to keep in mind though it is
+}
+
+// LoadSummary is what `run` tells of its load phase.
+type LoadSummary struct {
+	Requests       record.Counts            `json:"requests"`
+	IntendedRps    float64                  `json:"intendedRps"`
+	AchievedRps    float64                  `json:"achievedRps"`
+	LatencySeconds map[string]stat.Estimate `json:"latencySeconds"` // p50, p90, p99, p999, max, mean
+	ServiceSeconds map[string]stat.Estimate `json:"serviceSeconds"`
+	SendLagSeconds map[string]stat.Estimate `json:"sendLagSeconds"`
+	Statuses       map[int]int64            `json:"statuses"`
+	Errors         map[string]int64         `json:"errors"`
+	Generator      record.Generator         `json:"generator"`
+	Verdict        Verdict                  `json:"verdict"`
+}
