@@ -23,6 +23,12 @@ type Scenario struct {
 	Observe     Observe     `yaml:"observe"`
 	Demand      Demand      `yaml:"demand"`
 	Seed        uint64      `yaml:"seed"` // every random choice of a run follows from it
+
+	// Dir is the folder that file names in the scenario are relative to: that of
+	// the scenario file. Empty means the working directory. Not written to a file.
+	Dir string `yaml:"-"`
+
+	origin *origin // where the values were written; nil when not decoded from a file
 }
 
 // Metadata names a scenario.

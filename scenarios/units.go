@@ -325,12 +325,25 @@ func (r Ratio) String() string {
 	if err != nil || power < -12 || power > 6 {
 		return strconv.FormatFloat(float64(r), 'g', -1, 64)
 	}
-	// Reading the shifted digits and printing them gives the same digits again.
-	shifted, err := strconv.ParseFloat(mantissa+"e"+strconv.Itoa(power+2), 64)
-	if err != nil {
-		return strconv.FormatFloat(float64(r), 'g', -1, 64)
+	return shiftPoint(mantissa, power+2) + "%"
+}
+
+// shiftPoint prints mantissa × 10^power, where mantissa has one digit before the
+// point, without an exponent and without going through a float.
+func shiftPoint(mantissa string, power int) string {
+	sign := ""
+	if strings.HasPrefix(mantissa, "-") {
+		sign, mantissa = "-", mantissa[1:]
 	}
-	return strconv.FormatFloat(shifted, 'f', -1, 64) + "%"
+	digits := strings.Replace(mantissa, ".", "", 1)
+	point := 1 + power
+	switch {
+	case point <= 0:
+		return sign + "0." + strings.Repeat("0", -point) + digits
+	case point >= len(digits):
+		return sign + digits + strings.Repeat("0", point-len(digits))
+	}
+	return sign + digits[:point] + "." + digits[point:]
 }
 
 // MarshalText prints the ratio as String does.

@@ -1,0 +1,114 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Defaults returns a copy of the scenario in which every key that was left out
+// has its default. A zero that the file spells out is kept. The result of
+// Defaults is not changed by Defaults.
+func Defaults(s Scenario) Scenario {
+	s = s.clone()
+	d := defaulter{origin: s.origin}
+	set(d, "apiVersion", &s.APIVersion, APIVersion)
+	set(d, "kind", &s.Kind, Kind)
+	set(d, "seed", &s.Seed, 1)
+	if s.Target != nil {
+		set(d, "target.protocol", &s.Target.Protocol, protocolOf(s.Target.URL))
+	}
+	if s.Lab != nil {
+		d.lab(s.Lab)
+	}
+	set(d, "connections.count", &s.Connections.Count, 8)
+	set(d, "connections.streamsPerConnection", &s.Connections.StreamsPerConnection, 100)
+	set(d, "connections.connectTimeout", &s.Connections.ConnectTimeout, 5*time.Second)
+	d.requests(&s)
+	d.load(&s.Load)
+	if len(s.Objectives) == 0 && !d.written("objectives") {
+		s.Objectives = []Objective{{Quantile: 0.99, Latency: 50 * time.Millisecond}, {ErrorRatio: 0.001}}
+	}
+	set(d, "guards.maxErrorRatio", &s.Guards.MaxErrorRatio, 0.2)
+	d.observe(&s.Observe)
+	set(d, "demand.headroom", &s.Demand.Headroom, 0.2)
+	set(d, "demand.zones", &s.Demand.Zones, 3)
+	if s.Demand.GrowthPerMonth > 0 {
+		set(d, "demand.horizonMonths", &s.Demand.HorizonMonths, 12)
+	}
+	return s
+}
+
+// defaulter knows which zeros were written on purpose.
+type defaulter struct{ origin *origin }
+
+// written reports whether the file spells out a zero or empty value at path.
+func (d defaulter) written(path string) bool { return d.origin != nil && d.origin.zero[path] }
+
+func set[T comparable](d defaulter, path string, value *T, initial T) {
+	var zero T
+	if *value == zero && !d.written(path) {
+		*value = initial
+	}
+}
+
+func (d defaulter) lab(lab *Lab) {
+	set(d, "lab.proxy", &lab.Proxy, ProxyAuto)
+	set(d, "lab.gateway.concurrency", &lab.Gateway.Concurrency, 1)
+	set(d, "lab.sidecar.concurrency", &lab.Sidecar.Concurrency, 1)
+	set(d, "lab.service.replicas", &lab.Service.Replicas, 2)
+	set(d, "lab.service.responseBytes", &lab.Service.ResponseBytes, 1024)
+}
+
+func (d defaulter) requests(s *Scenario) {
+	if len(s.Requests) == 0 && !d.written("requests") {
+		s.Requests = []Request{{Path: "/"}}
+	}
+	for i := range s.Requests {
+		path := fmt.Sprintf("requests[%d].", i)
+		set(d, path+"name", &s.Requests[i].Name, fmt.Sprintf("request-%d", i+1))
+		set(d, path+"weight", &s.Requests[i].Weight, 1)
+		set(d, path+"method", &s.Requests[i].Method, "GET")
+	}
+}
+
+func (d defaulter) load(load *Load) {
+	set(d, "load.duration", &load.Duration, time.Minute)
+	set(d, "load.arrivals", &load.Arrivals, Poisson)
+	set(d, "load.pacing", &load.Pacing, Economical)
+	set(d, "load.timeout", &load.Timeout, 10*time.Second)
+}
+
+func (d defaulter) observe(o *Observe) {
+	set(d, "observe.interval", &o.Interval, time.Second)
+	for i := range o.Components {
+		path := fmt.Sprintf("observe.components[%d].", i)
+		c := &o.Components[i]
+		set(d, path+"replicas", &c.Replicas, 1)
+		if c.Prometheus != (PrometheusQueries{}) {
+			set(d, path+"prometheus.replicaLabel", &c.Prometheus.ReplicaLabel, "pod")
+		}
+	}
+}
+
+// clone copies what a change to the copy could reach.
+func (s Scenario) clone() Scenario {
+	if s.Target != nil {
+		target := *s.Target
+		s.Target = &target
+	}
+	if s.Lab != nil {
+		lab := *s.Lab
+		lab.Policy = slices.Clone(lab.Policy)
+		s.Lab = &lab
+	}
+	s.Requests = slices.Clone(s.Requests)
+	for i := range s.Requests {
+		s.Requests[i].Headers = maps.Clone(s.Requests[i].Headers)
+	}
+	s.Objectives = slices.Clone(s.Objectives)
+	s.Guards.AbortWhen = slices.Clone(s.Guards.AbortWhen)
+	s.Observe.Components = slices.Clone(s.Observe.Components)
+	return s
+}

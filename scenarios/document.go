@@ -1,0 +1,300 @@
+package scenarios
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Document is one document of a YAML file, without aliases and merge keys: they
+// have been replaced by what they stand for.
+type Document struct {
+	Name string     // of the file, as it appears in messages
+	Root *yaml.Node // a mapping, sequence or scalar; nil when the document is empty
+	data []byte     // of the whole file, for excerpts
+}
+
+// DocumentLimits bound what ReadDocuments accepts. A scenario of a few hundred
+// lines is far below all of them; a file made to exhaust memory is not.
+type DocumentLimits struct {
+	FileBytes     int // of the file
+	DocumentBytes int // of one document
+	Documents     int
+	Depth         int // of nesting
+	Nodes         int // in one document, aliases expanded
+}
+
+// maxProblems ends the search for further problems in a document: each takes a
+// scan for its line, and nobody reads more.
+const maxProblems = 100
+
+// ReadDocuments reads a YAML (or JSON) file. Duplicate keys and aliases that
+// grow beyond the limits are errors. The error is of type Errors.
+func ReadDocuments(name string, data []byte, limits DocumentLimits) ([]Document, error) {
+	whole := Document{Name: name, data: data}
+	if len(data) > limits.FileBytes {
+		return nil, Errors{{File: name, Message: fmt.Sprintf("the file has %s, more than the limit of %s", size(len(data)), size(limits.FileBytes))}}
+	}
+	if line, length := longestDocument(data); length > limits.DocumentBytes {
+		return nil, Errors{whole.ProblemAt(line, 1, "", fmt.Sprintf("this document has %s, more than the limit of %s", size(length), size(limits.DocumentBytes)))}
+	}
+	var documents []Document
+	var problems Errors
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var node yaml.Node
+		err := decoder.Decode(&node)
+		if errors.Is(err, io.EOF) {
+			return documents, problems.orNil()
+		}
+		if err != nil {
+			problems = append(problems, whole.syntaxProblem(err))
+			return documents, problems.orNil()
+		}
+		if len(documents) == limits.Documents {
+			problems = append(problems, whole.ProblemAt(node.Line, node.Column, "", fmt.Sprintf("more than %d documents in one file", limits.Documents)))
+			return documents, problems.orNil()
+		}
+		document := Document{Name: name, data: data}
+		e := expander{document: document, limits: limits}
+		if len(node.Content) == 1 {
+			document.Root = e.expand(node.Content[0], 0)
+		}
+		if document.Root != nil && document.Root.Kind == yaml.ScalarNode && document.Root.ShortTag() == "!!null" {
+			document.Root = nil
+		}
+		problems = append(problems, e.problems...)
+		documents = append(documents, document)
+		if e.stopped {
+			return documents, problems.orNil()
+		}
+	}
+}
+
+// size prints a number of bytes in the unit that fits it.
+func size(n int) string {
+	switch {
+	case n >= 1<<20:
+		return strconv.FormatFloat(float64(n)/(1<<20), 'f', 1, 64) + " MiB"
+	case n >= 1<<10:
+		return strconv.FormatFloat(float64(n)/(1<<10), 'f', 1, 64) + " KiB"
+	}
+	return strconv.Itoa(n) + " bytes"
+}
+
+// longestDocument returns the first line and the length of the longest stretch
+// between document markers. It looks at the text only, before anything is
+// parsed, because parsing costs a hundred times the size of the text.
+func longestDocument(data []byte) (line, length int) {
+	start, startLine := 0, 1
+	at, atLine := 0, 1
+	longest, longestLine := 0, 1
+	for at < len(data) {
+		end := bytes.IndexByte(data[at:], '\n')
+		next := len(data)
+		if end >= 0 {
+			next = at + end + 1
+		}
+		if bytes.HasPrefix(data[at:], []byte("---")) {
+			if at-start > longest {
+				longest, longestLine = at-start, startLine
+			}
+			start, startLine = at, atLine
+		}
+		at, atLine = next, atLine+1
+	}
+	if len(data)-start > longest {
+		longest, longestLine = len(data)-start, startLine
+	}
+	return longestLine, longest
+}
+
+// syntaxProblem turns an error of the YAML parser into a problem with a place.
+// The parser tells the line in its text, and no column.
+func (d Document) syntaxProblem(err error) Problem {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := 0
+	if m := regexp.MustCompile(`^line (\d+): (?s)(.*)$`).FindStringSubmatch(message); m != nil {
+		line, _ = strconv.Atoi(m[1]) // digits by the pattern; too many give 0
+		message = m[2]
+	}
+	if m := regexp.MustCompile(`^unknown anchor '(.+)' referenced$`).FindStringSubmatch(message); m != nil {
+		if at := bytes.Index(d.data, []byte("*"+m[1])); at >= 0 {
+			line = 1 + bytes.Count(d.data[:at], []byte("\n"))
+		}
+	}
+	if line == 0 {
+		line = 1
+	}
+	column := 1
+	if text, ok := d.line(line); ok {
+		column = 1 + len(text) - len(strings.TrimLeft(text, " \t"))
+	}
+	problem := d.ProblemAt(line, column, "", "not valid YAML: "+printable(message))
+	if strings.Contains(message, "cannot start any token") {
+		problem.Hint = "YAML is indented with spaces; quote a value that starts with a special character"
+	}
+	return problem
+}
+
+// line returns a line of the file, from 1, without its end.
+func (d Document) line(number int) (string, bool) {
+	rest := d.data
+	for range number - 1 {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			return "", false
+		}
+		rest = rest[i+1:]
+	}
+	if i := bytes.IndexByte(rest, '\n'); i >= 0 {
+		rest = rest[:i]
+	}
+	// A line of a file made by a program may have megabytes.
+	const longest = 4096
+	if len(rest) > longest {
+		rest = rest[:longest]
+	}
+	return strings.TrimSuffix(string(rest), "\r"), true
+}
+
+// Problem describes something wrong at a node.
+func (d Document) Problem(at *yaml.Node, path, message string) Problem {
+	if at == nil {
+		return d.ProblemAt(1, 1, path, message)
+	}
+	return d.ProblemAt(at.Line, at.Column, path, message)
+}
+
+// ProblemAt describes something wrong at a line and column, from 1.
+func (d Document) ProblemAt(line, column int, path, message string) Problem {
+	p := Problem{File: d.Name, Line: line, Column: column, Path: printable(path), Message: printable(message)}
+	if text, ok := d.line(line); ok && column <= len(text)+1 {
+		p.Excerpt = printable(text)
+	}
+	return p
+}
+
+// expander copies a document with aliases and merge keys replaced by what they
+// stand for, within the limits.
+type expander struct {
+	document Document
+	limits   DocumentLimits
+	nodes    int
+	stopped  bool // a limit was hit
+	problems Errors
+}
+
+func (e *expander) fail(at *yaml.Node, message string) {
+	e.problems = append(e.problems, e.document.Problem(at, "", message))
+	e.stopped = e.stopped || len(e.problems) == maxProblems
+}
+
+func (e *expander) expand(node *yaml.Node, depth int) *yaml.Node {
+	if e.stopped {
+		return nil
+	}
+	e.nodes++
+	switch {
+	case depth > e.limits.Depth:
+		e.stopped = true
+		e.fail(node, fmt.Sprintf("nested deeper than %d levels", e.limits.Depth))
+		return nil
+	case e.nodes > e.limits.Nodes:
+		e.stopped = true
+		e.fail(node, fmt.Sprintf("more than %d values, aliases expanded", e.limits.Nodes))
+		return nil
+	}
+	switch node.Kind {
+	case yaml.AliasNode:
+		return e.expand(node.Alias, depth+1)
+	case yaml.MappingNode:
+		return e.expandMapping(node, depth)
+	case yaml.SequenceNode:
+		out := shallow(node)
+		for _, child := range node.Content {
+			out.Content = append(out.Content, e.expand(child, depth+1))
+		}
+		return e.orNil(out)
+	}
+	return node
+}
+
+func (e *expander) orNil(node *yaml.Node) *yaml.Node {
+	if e.stopped {
+		return nil
+	}
+	return node
+}
+
+func shallow(node *yaml.Node) *yaml.Node {
+	out := *node
+	out.Content = make([]*yaml.Node, 0, len(node.Content))
+	out.Anchor = ""
+	return &out
+}
+
+func (e *expander) expandMapping(node *yaml.Node, depth int) *yaml.Node {
+	out := shallow(node)
+	firstLine := make(map[string]int)
+	var merges []*yaml.Node
+	for i := 0; i+1 < len(node.Content) && !e.stopped; i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if key.Kind == yaml.AliasNode {
+			key = e.expand(key, depth+1)
+		}
+		if key == nil || key.Kind != yaml.ScalarNode {
+			e.fail(node.Content[i], "a key must be plain text")
+			continue
+		}
+		if key.ShortTag() == "!!merge" {
+			merges = append(merges, value)
+			continue
+		}
+		if line, seen := firstLine[key.Value]; seen {
+			e.fail(key, fmt.Sprintf("duplicate key %q: it is already on line %d", key.Value, line))
+			continue
+		}
+		firstLine[key.Value] = key.Line
+		e.nodes++
+		out.Content = append(out.Content, key, e.expand(value, depth+1))
+	}
+	for _, merge := range merges {
+		e.merge(out, firstLine, merge, depth)
+	}
+	return e.orNil(out)
+}
+
+// merge adds the keys of the mapping, or of the mappings in the sequence, that
+// out does not have yet.
+func (e *expander) merge(out *yaml.Node, have map[string]int, source *yaml.Node, depth int) {
+	expanded := e.expand(source, depth+1)
+	if expanded == nil {
+		return
+	}
+	sources := []*yaml.Node{expanded}
+	if expanded.Kind == yaml.SequenceNode {
+		sources = expanded.Content
+	}
+	if slices.ContainsFunc(sources, func(n *yaml.Node) bool { return n == nil || n.Kind != yaml.MappingNode }) {
+		e.fail(source, "a merge key (<<) takes a mapping, or a list of mappings")
+		return
+	}
+	for _, mapping := range sources {
+		for i := 0; i+1 < len(mapping.Content); i += 2 {
+			key := mapping.Content[i]
+			if _, seen := have[key.Value]; seen {
+				continue
+			}
+			have[key.Value] = key.Line
+			out.Content = append(out.Content, key, mapping.Content[i+1])
+		}
+	}
+}
