@@ -1,0 +1,58 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/sailplan-io/sailplan/scenarios/lab/process"
+)
+
+// What a child of the lab can be told to be, besides process.ShimVerb.
+const (
+	verbService = "service"
+	verbGateway = "gateway"
+	verbSidecar = "sidecar"
+)
+
+// Child is what the program does when it was started as a child of a lab: the
+// arguments are those after Config.Self. It returns when ctx ends or when it
+// can't go on. The caller should end ctx on SIGTERM. Nothing is written to
+// stdout; what is worth knowing besides the error goes to stderr.
+func Child(ctx context.Context, args []string, _, _ io.Writer) error {
+	if len(args) == 0 {
+		return errors.New("lab child: not told what to be")
+	}
+	verb, rest := args[0], args[1:]
+	if verb == process.ShimVerb {
+		return process.Shim(rest)
+	}
+	if len(rest) != 1 {
+		return fmt.Errorf("lab child %s: want one argument, the configuration file", verb)
+	}
+	switch verb {
+	case verbService:
+		var config ServiceConfig
+		if err := readConfig(rest[0], &config); err != nil {
+			return err
+		}
+		runtime.GOMAXPROCS(max(1, config.Threads))
+		return Serve(ctx, config)
+	}
+	return fmt.Errorf("lab child: unknown kind %q", verb)
+}
+
+func readConfig(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("lab child: read its configuration: %w", err)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("lab child: read its configuration %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Swept says what Sweep removed.
+type Swept struct {
+	Owners    int // owners that are gone
+	Processes int // of theirs that were still there
+}
+
+// Sweep removes what owners that are gone left behind in the state folder:
+// first their processes, then their cgroups, then their folders. An owner is
+// gone when no process has its id and start time, and nobody holds its lock.
+// What can't be removed now is left for the next time, and reported. A state
+// folder that does not exist has nothing to remove.
+func Sweep(ctx context.Context, stateDir string) (Swept, error) {
+	entries, err := os.ReadDir(stateDir)
+	if errors.Is(err, os.ErrNotExist) {
+		return Swept{}, nil
+	}
+	if err != nil {
+		return Swept{}, fmt.Errorf("look for leftovers: %w", err)
+	}
+	boot, err := bootID()
+	if err != nil {
+		return Swept{}, err
+	}
+	var swept Swept
+	var errs []error
+	for _, entry := range entries {
+		if ctx.Err() != nil {
+			break
+		}
+		id, ok := parseOwnerID(entry.Name())
+		if !ok || !entry.IsDir() {
+			continue
+		}
+		removed, processes, err := sweepOwner(filepath.Join(stateDir, entry.Name()), id, boot)
+		if removed {
+			swept.Owners++
+		}
+		swept.Processes += processes
+		if err != nil {
+			errs = append(errs, fmt.Errorf("remove what %s left: %w", entry.Name(), err))
+		}
+	}
+	return swept, errors.Join(errs...)
+}
+
+// sweepOwner removes one owner's leftovers if it is gone.
+func sweepOwner(folder string, owner identity, boot string) (removed bool, processes int, err error) {
+	text, err := os.ReadFile(filepath.Join(folder, recordFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, 0, fmt.Errorf("read its record: %w", err)
+	}
+	var left record
+	if err == nil {
+		if err := json.Unmarshal(text, &left); err != nil {
+			return false, 0, fmt.Errorf("read its record: %w", err)
+		}
+	}
+	// Without a record it started nothing: it died while registering, or is
+	// about to register, which its name tells.
+	sameBoot := left.BootID == "" || left.BootID == boot
+	if sameBoot && owner.alive() {
+		return false, 0, nil
+	}
+	lock, err := lockFolder(folder)
+	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, os.ErrNotExist) {
+		return false, 0, nil // alive where we can't see it, or being swept by somebody else
+	}
+	if err != nil {
+		return false, 0, err
+	}
+	defer lock.Close()
+	if sameBoot {
+		groups := ownGroups(left.Groups, filepath.Base(folder))
+		processes = killAll(left.Children, groups)
+		if err := removeFolders(groups); err != nil {
+			return false, processes, err
+		}
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		return false, processes, fmt.Errorf("remove its folder: %w", err)
+	}
+	return true, processes, nil
+}
+
+// ownGroups keeps the recorded cgroups that can only be the owner's: a folder
+// of a cgroup file system whose name starts with the owner's id.
+func ownGroups(recorded []string, id string) []string {
+	var own []string
+	for _, folder := range recorded {
+		if filepath.IsAbs(folder) && filepath.Clean(folder) == folder && strings.HasPrefix(filepath.Base(folder), id+"-") && onCgroupFS(folder) {
+			own = append(own, folder)
+		}
+	}
+	return own
+}
+
+func onCgroupFS(folder string) bool {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(folder, &fs); err != nil {
+		return false // gone, so there is nothing to remove
+	}
+	return fs.Type == unix.CGROUP_SUPER_MAGIC || fs.Type == unix.CGROUP2_SUPER_MAGIC
+}
+
+// killAll kills the recorded children that are still the same processes, and
+// all members of the owner's cgroups, and waits for them. It returns how many
+// were alive.
+func killAll(children []identity, groups []string) int {
+	killed := make(map[int]bool)
+	for _, child := range children {
+		if killIdentified(child) {
+			killed[child.PID] = true
+		}
+	}
+	for _, folder := range groups {
+		pids, err := members(folder)
+		if err != nil {
+			continue
+		}
+		for _, pid := range pids {
+			if killed[pid] {
+				continue
+			}
+			if id, ok := identify(pid); ok && killIdentified(id) {
+				killed[pid] = true
+			}
+		}
+	}
+	return len(killed)
+}
+
+// killIdentified kills exactly this process and waits until it is gone, at most
+// killWait. It reports whether it was there.
+func killIdentified(id identity) bool {
+	fd, err := unix.PidfdOpen(id.PID, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	// The descriptor holds on to one process: if the identity matches now, it
+	// is this process that gets the signal.
+	if !id.alive() {
+		return false
+	}
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+		return false
+	}
+	deadline := time.Now().Add(killWait)
+	for {
+		left := time.Until(deadline)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(max(left, 0).Milliseconds()))
+		if n > 0 || left <= 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return true
+		}
+	}
+}
