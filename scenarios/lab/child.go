@@ -23,7 +23,7 @@ const (
 // arguments are those after Config.Self. It returns when ctx ends or when it
 // can't go on. The caller should end ctx on SIGTERM. Nothing is written to
 // stdout; what is worth knowing besides the error goes to stderr.
-func Child(ctx context.Context, args []string, _, _ io.Writer) error {
+func Child(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if len(args) == 0 {
 		return errors.New("lab child: not told what to be")
 	}
@@ -42,6 +42,13 @@ func Child(ctx context.Context, args []string, _, _ io.Writer) error {
 		}
 		runtime.GOMAXPROCS(max(1, config.Threads))
 		return Serve(ctx, config)
+	case verbGateway, verbSidecar:
+		var config standInConfig
+		if err := readConfig(rest[0], &config); err != nil {
+			return err
+		}
+		runtime.GOMAXPROCS(max(1, config.Proxy.Concurrency))
+		return standIn(ctx, verb, config, stderr)
 	}
 	return fmt.Errorf("lab child: unknown kind %q", verb)
 }

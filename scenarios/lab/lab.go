@@ -402,8 +402,8 @@ func (l *Lab) startGateway(ctx context.Context, ca *authority, sidecars []uint32
 
 // startProxy starts an Envoy or the stand-in for one.
 func (l *Lab) startProxy(ctx context.Context, verb string, config proxyConfig, limits scenarios.Limits) (proxy, error) {
-	if l.kind != KindEnvoy {
-		return proxy{}, fmt.Errorf("start %s: there is no proxy of kind %s", config.Name, l.kind)
+	if l.kind == KindEmbedded {
+		return l.startStandIn(ctx, verb, config, limits)
 	}
 	build := sidecarBootstrap
 	if verb == verbGateway {

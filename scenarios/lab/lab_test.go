@@ -78,18 +78,34 @@ func labConfig(t *testing.T, envoy string) lab.Config {
 	}
 }
 
-func TestEnvoyChain(t *testing.T) {
-	l, err := lab.Start(t.Context(), labConfig(t, envoyPath(t)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(l.Kind(), l.EnvoyVersion())
-	t.Log(l.LimitsEnforced())
-	for _, m := range l.Members() {
-		t.Logf("%+v", m)
-	}
-	t.Logf("%+v", l.Endpoint())
-	if err := l.Stop(t.Context()); err != nil {
-		t.Error(err)
+func TestChain(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		kind lab.Kind
+		tls  bool
+	}{
+		{"envoy, cleartext", lab.KindEnvoy, false},
+		{"envoy, TLS", lab.KindEnvoy, true},
+		{"stand-in, cleartext", lab.KindEmbedded, false},
+		{"stand-in, TLS", lab.KindEmbedded, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			config := labConfig(t, "")
+			if tt.kind == lab.KindEnvoy {
+				config.EnvoyPath = envoyPath(t)
+			}
+			config.Lab.Gateway.TLS = tt.tls
+			l, err := lab.Start(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range l.Members() {
+				t.Logf("%+v", m)
+			}
+			t.Logf("%+v", l.Endpoint())
+			if err := l.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
