@@ -1,6 +1,11 @@
 package scenarios
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+)
 
 // Plan is what a load session is told: self-contained, so that a session can be
 // repeated from it alone.
@@ -53,4 +58,56 @@ type Phase struct {
 	// MaxBacklog is how many due arrivals may wait for a stream; what comes
 	// beyond is shed and counted. 0 means one second's worth, at least 1 000.
 	MaxBacklog int
+}
+
+// phaseJSON is a Phase as a record stores it. The seed is text because readers
+// that hold numbers as floats would change it.
+type phaseJSON struct {
+	Name            string    `json:"name"`
+	Kind            PhaseKind `json:"kind"`
+	Process         Process   `json:"process"`
+	Rate            Rate      `json:"rate,omitzero"`
+	DurationSeconds float64   `json:"durationSeconds"`
+	IntervalSeconds float64   `json:"intervalSeconds,omitempty"`
+	Seed            uint64    `json:"seed,string"`
+	MaxBacklog      int       `json:"maxBacklog,omitempty"`
+}
+
+// MarshalJSON writes durations in seconds and the rate as text ("5000/s").
+func (p Phase) MarshalJSON() ([]byte, error) {
+	return json.Marshal(phaseJSON{
+		Name: p.Name, Kind: p.Kind, Process: p.Process, Rate: p.Rate,
+		DurationSeconds: p.Duration.Seconds(), IntervalSeconds: p.Interval.Seconds(),
+		Seed: p.Seed, MaxBacklog: p.MaxBacklog,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (p *Phase) UnmarshalJSON(data []byte) error {
+	var in phaseJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return fmt.Errorf("reading a phase from JSON: %w", err)
+	}
+	duration, err := fromSeconds(in.DurationSeconds)
+	if err != nil {
+		return fmt.Errorf("reading phase %q from JSON: durationSeconds: %w", in.Name, err)
+	}
+	interval, err := fromSeconds(in.IntervalSeconds)
+	if err != nil {
+		return fmt.Errorf("reading phase %q from JSON: intervalSeconds: %w", in.Name, err)
+	}
+	*p = Phase{
+		Name: in.Name, Kind: in.Kind, Process: in.Process, Rate: in.Rate,
+		Duration: duration, Interval: interval, Seed: in.Seed, MaxBacklog: in.MaxBacklog,
+	}
+	return nil
+}
+
+// fromSeconds returns the duration nearest to a number of seconds.
+func fromSeconds(seconds float64) (time.Duration, error) {
+	nanos := math.Round(seconds * 1e9)
+	if math.IsNaN(nanos) || nanos < 0 || nanos >= math.MaxInt64 {
+		return 0, fmt.Errorf("%v seconds are not a duration", seconds)
+	}
+	return time.Duration(nanos), nil
 }

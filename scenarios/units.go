@@ -317,6 +317,9 @@ func ParseRatio(s string) (Ratio, error) {
 
 // String prints the ratio in percent, without loss.
 func (r Ratio) String() string {
+	if r == 0 {
+		return "0%"
+	}
 	mantissa, exponent, found := strings.Cut(strconv.FormatFloat(float64(r), 'e', -1, 64), "e")
 	if !found {
 		return mantissa // not a number, or infinite
