@@ -1,0 +1,54 @@
+package models
+
+import "time"
+
+// Pace is how much time a sizing takes for each of its parts.
+type Pace struct {
+	WarmUpChunk   time.Duration // one look at whether the system has become stationary
+	WarmUpChunks  int           // at most
+	Climb         time.Duration // of one phase, likewise below; longer where a quantile needs it
+	ClimbFactor   float64
+	Steady        time.Duration
+	SteadyRates   int
+	SteadyRounds  int // each rate is measured so often, every round in a random order of its own
+	Search        time.Duration
+	SearchProbes  int
+	SearchResolve float64 // high ÷ low at which bisection ends
+	Proof         time.Duration
+	Settle        time.Duration // between phases, for queues and quota to recover
+	LongestPhase  time.Duration // a rate so low that its quantile needs longer is measured without it
+}
+
+// QuickPace answers within 90 seconds.
+func QuickPace() Pace {
+	return Pace{
+		WarmUpChunk: 2 * time.Second, WarmUpChunks: 4,
+		Climb: 2500 * time.Millisecond, ClimbFactor: 1.6,
+		Steady: 3 * time.Second, SteadyRates: 6, SteadyRounds: 1,
+		Search: 2800 * time.Millisecond, SearchProbes: 7, SearchResolve: 1.06,
+		Proof:  3 * time.Second,
+		Settle: 250 * time.Millisecond, LongestPhase: 12 * time.Second,
+	}
+}
+
+// FullPace answers within ten minutes.
+func FullPace() Pace {
+	return Pace{
+		WarmUpChunk: 4 * time.Second, WarmUpChunks: 10,
+		Climb: 6 * time.Second, ClimbFactor: 1.4,
+		Steady: 14 * time.Second, SteadyRates: 8, SteadyRounds: 2,
+		Search: 11 * time.Second, SearchProbes: 10, SearchResolve: 1.04,
+		Proof:  15 * time.Second,
+		Settle: 500 * time.Millisecond, LongestPhase: 60 * time.Second,
+	}
+}
+
+// PhaseDuration returns how long a phase at rps must be for samples answers:
+// base at least, longest at most, with a tenth to spare.
+func PhaseDuration(base, longest time.Duration, rps float64, samples int) time.Duration {
+	if rps <= 0 {
+		return base
+	}
+	need := time.Duration(float64(samples) * 1.1 / rps * float64(time.Second))
+	return min(max(base, need), longest)
+}
