@@ -55,7 +55,37 @@ func Sweep(ctx context.Context, stateDir string) (Swept, error) {
 			errs = append(errs, fmt.Errorf("remove what %s left: %w", entry.Name(), err))
 		}
 	}
+	if h, err := findHierarchy(); err == nil {
+		sweepOrphans(h, time.Now())
+	}
 	return swept, errors.Join(errs...)
+}
+
+// orphanAge is how old a cgroup without a record must be to be removed: an owner
+// that looks gone may live in another pid namespace and be about to fill it.
+const orphanAge = 10 * time.Minute
+
+// sweepOrphans removes empty cgroups whose owner is gone and whose record is
+// lost, as when somebody deleted the state folder. It kills nothing.
+func sweepOrphans(h hierarchy, now time.Time) {
+	for _, parent := range (Cgroup{CPU: h.cpu, CPUAcct: h.cpuacct, Memory: h.memory}).folders() {
+		entries, err := os.ReadDir(parent)
+		if err != nil {
+			continue
+		}
+		for _, entry := range entries {
+			parts := strings.SplitN(entry.Name(), "-", 5)
+			if len(parts) < 5 {
+				continue
+			}
+			owner, ok := parseOwnerID(strings.Join(parts[:4], "-"))
+			info, err := entry.Info()
+			if !ok || err != nil || owner.alive() || now.Sub(info.ModTime()) < orphanAge {
+				continue
+			}
+			_ = unix.Rmdir(filepath.Join(parent, entry.Name())) // fails unless it is empty
+		}
+	}
 }
 
 // sweepOwner removes one owner's leftovers if it is gone.

@@ -1,0 +1,150 @@
+package process
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestTail(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		writes []string
+		want   []string
+	}{
+		{"nothing", nil, nil},
+		{"lines in one write", []string{"a\nb\n"}, []string{"a", "b"}},
+		{"a line over two writes", []string{"a", "b\nc"}, []string{"ab", "c"}},
+		{"only the last three", []string{"a\nb\nc\nd\ne\n"}, []string{"c", "d", "e"}},
+		{"carriage return", []string{"a\r\n"}, []string{"a"}},
+		{"too long", []string{strings.Repeat("x", 3000) + "\ny\n"}, []string{strings.Repeat("x", maxLineBytes), "y"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			log := newTail(3)
+			for _, write := range tt.writes {
+				if n, err := log.Write([]byte(write)); n != len(write) || err != nil {
+					t.Errorf("write = %d, %v, want %d", n, err, len(write))
+				}
+			}
+			if got := log.snapshot(); !slices.Equal(got, tt.want) {
+				t.Errorf("kept %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	rest := " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21"
+	for _, tt := range []struct {
+		name, text string
+		state      byte
+		ticks      uint64
+		ok         bool
+	}{
+		{"plain", "42 (envoy)" + rest, 'S', 4711, true},
+		{"spaces and parentheses in the name", "42 (a) R 1 (b)" + rest, 'S', 4711, true},
+		{"no name", "42 envoy S 1", 0, 0, false},
+		{"cut short", "42 (envoy) S 1 2 3", 0, 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			state, ticks, err := parseStat([]byte(tt.text))
+			if state != tt.state || ticks != tt.ticks || (err == nil) != tt.ok {
+				t.Errorf("= %q, %d, %v, want %q, %d, ok %t", state, ticks, err, tt.state, tt.ticks, tt.ok)
+			}
+		})
+	}
+}
+
+const (
+	mountsV1 = `25 1 0:22 / /sys/fs/cgroup rw shared:1 - tmpfs tmpfs rw
+26 25 0:23 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
+27 25 0:24 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+28 25 0:25 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+`
+	mountsV2 = "30 1 0:26 / /sys/fs/cgroup rw shared:2 - cgroup2 cgroup2 rw\n"
+)
+
+func TestChooseHierarchy(t *testing.T) {
+	for _, tt := range []struct {
+		name, mounts string
+		v1           map[string]string
+		want         hierarchy
+		wantErr      string
+	}{
+		{
+			name: "version 1 with controllers mounted together, and a container's mount", mounts: mountsV1,
+			v1: map[string]string{"cpu": "/user", "cpuacct": "/user", "memory": "/docker/abc/sub"},
+			want: hierarchy{
+				version: 1, cpu: "/sys/fs/cgroup/cpu,cpuacct/user", cpuacct: "/sys/fs/cgroup/cpu,cpuacct/user",
+				memory: "/sys/fs/cgroup/memory/sub",
+			},
+		},
+		{
+			name: "own path outside what is mounted", mounts: mountsV1,
+			v1:   map[string]string{"cpu": "/", "memory": "/docker/other"},
+			want: hierarchy{version: 1, cpu: "/sys/fs/cgroup/cpu,cpuacct", memory: "/sys/fs/cgroup/memory"},
+		},
+		{name: "nothing mounted", mounts: "", wantErr: "no cgroup file system"},
+		{name: "version 2 without delegation", mounts: strings.ReplaceAll(mountsV2, "/sys/fs", "/no/such"), wantErr: "hands the cpu and memory controllers down"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			mounts, err := parseMounts(strings.NewReader(tt.mounts))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := chooseHierarchy(mounts, tt.v1, "/user.slice")
+			if got != tt.want || (err == nil) != (tt.wantErr == "") || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
+				t.Errorf("= %+v, %v, want %+v, %q", got, err, tt.want, tt.wantErr)
+			}
+		})
+	}
+}
+
+func FuzzParseMounts(f *testing.F) {
+	f.Add(mountsV1)
+	f.Add(mountsV2)
+	f.Add("1 - cgroup")
+	f.Fuzz(func(t *testing.T, text string) {
+		mounts, err := parseMounts(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		for _, m := range mounts {
+			if own := m.own("/a/../../b"); strings.Contains(own, "..") && !strings.Contains(m.point, "..") {
+				t.Errorf("own folder %q escapes the mount %q", own, m.point)
+			}
+		}
+	})
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add([]byte("42 (a) R 1 (b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21"))
+	f.Fuzz(func(_ *testing.T, text []byte) { _, _, _ = parseStat(text) })
+}
+
+func FuzzParseShim(f *testing.F) {
+	f.Add("-parent=1 -group=/sys/fs/cgroup/cpu/x -- /bin/true a b")
+	f.Fuzz(func(t *testing.T, line string) {
+		c, err := parseShim(strings.Fields(line))
+		if err != nil {
+			return
+		}
+		if c.parent <= 0 || len(c.argv) == 0 {
+			t.Errorf("%q was accepted as %+v", line, c)
+		}
+		// What was accepted survives a round through shimArgs.
+		again, err := parseShim(shimArgs(c.parent, c.groups, c.argv[0], c.argv[1:])[1:])
+		if err != nil || again.parent != c.parent || !slices.Equal(again.groups, c.groups) || !slices.Equal(again.argv, c.argv) {
+			t.Errorf("%+v came back as %+v, %v", c, again, err)
+		}
+	})
+}
+
+func FuzzParseOwnerID(f *testing.F) {
+	f.Add("sailplan-12-345-abcdef")
+	f.Fuzz(func(t *testing.T, name string) {
+		if id, ok := parseOwnerID(name); ok && id.PID <= 0 {
+			t.Errorf("%q names pid %d", name, id.PID)
+		}
+	})
+}
