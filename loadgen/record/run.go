@@ -116,6 +116,20 @@ type Phase struct {
 	Backends   map[string]int64 `json:"backends,omitempty"` // answers by the backend that named itself
 	Generator  Generator        `json:"generator"`
 	Connection Connections      `json:"connections"`
+	// Recorded is filled in by the Writer; a reader checks the series against it.
+	Recorded Recorded `json:"recorded"`
+}
+
+// Recorded is how much of a phase went into the series.
+type Recorded struct {
+	Intervals int64 `json:"intervals"` // rows of the timeline
+	// Values in the histograms, all requests together.
+	Latency int64 `json:"latency"`
+	Service int64 `json:"service"`
+	SendLag int64 `json:"sendLag"`
+	// OutOfRange counts values that no histogram could hold: negative ones, and
+	// ones beyond its highest value.
+	OutOfRange int64 `json:"outOfRange,omitempty"`
 }
 
 // Counts accounts for every arrival: at any instant

@@ -39,7 +39,8 @@ func NewHistogram() *hdrhistogram.Histogram {
 // counters since the start of the phase, and this interval's latencies.
 type Tick struct {
 	Phase    int           `json:"phase"`
-	At       time.Duration `json:"atNanos"` // end of the interval
+	Start    time.Duration `json:"startNanos"` // start of the interval
+	At       time.Duration `json:"atNanos"`    // end of the interval
 	Counts   Counts        `json:"counts"`
 	Mean     time.Duration `json:"meanNanos"` // of latency in this interval; the quantiles likewise
 	P50      time.Duration `json:"p50Nanos"`
@@ -133,13 +134,21 @@ type PhaseData struct {
 	// Merged over the phase, all requests together, and by request name.
 	Latency, Service, SendLag *hdrhistogram.Histogram
 	ByRequest                 []RequestHistograms
-	Seconds                   []SecondLatency // latency of each interval, for resampling
-	Samples                   []Sample        // taken from Start to End, in order of time
+	Seconds                   []SecondLatency // latency of each interval of the timeline, for resampling
+	// Samples were taken from Start to End, in order of time; for each metric of
+	// each replica the nearest one before Start and the nearest one after End are
+	// there too, if not further away than one and a half times the usual distance
+	// of that metric's samples: a counter is differenced with their help.
+	Samples []Sample
+	// Warnings say in words what the files lack of this phase.
+	Warnings []string
 }
 
 // SecondLatency is one interval's latency histogram, sparse.
 type SecondLatency struct {
 	Start, End time.Duration
-	Values     []int64 // nanoseconds, rising; the value that the bucket stands for
-	Counts     []int64
+	// Values are nanoseconds, rising: the highest value of each bucket, which is
+	// what ValueAtQuantile of the merged histograms answers as well.
+	Values []int64
+	Counts []int64
 }
