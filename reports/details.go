@@ -1,0 +1,325 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+)
+
+// validitySection lists why a measurement is not valid and what to keep in mind
+// though it is. Reasons of single phases are in the table of phases.
+func validitySection(result analysis.Result, rec *record.Record) Section {
+	s := Section{Title: "Validity and warnings"}
+	if result.Valid {
+		s.Blocks = append(s.Blocks, Note{Good, "The measurement is valid."})
+	} else {
+		s.Blocks = append(s.Blocks, Note{Bad, "The measurement is not valid."})
+	}
+	for _, reason := range result.InvalidReasons {
+		s.Blocks = append(s.Blocks, Note{Bad, reasonText(reason)})
+	}
+	for _, warning := range result.Warnings {
+		s.Blocks = append(s.Blocks, Note{Warning, warning})
+	}
+	if rec != nil {
+		for _, warning := range rec.Warnings {
+			s.Blocks = append(s.Blocks, Note{Warning, "Reading the record: " + warning})
+		}
+		for _, note := range rec.Notes {
+			s.Blocks = append(s.Blocks, Note{Info, note})
+		}
+	}
+	return s
+}
+
+// costSection shows the fitted models.
+func costSection(result analysis.Result) Section {
+	cpu := Table{
+		Caption: "CPU = idle + per request × rate + per wake-up × wake-ups, of one replica",
+		Columns: []Column{
+			{Title: "Component"}, {Title: "Per request", Right: true}, {Title: "Per wake-up", Right: true}, {Title: "Idle", Right: true},
+			{Title: "Model", Prose: true},
+		},
+	}
+	memory := Table{
+		Caption: "Memory of one replica",
+		Columns: []Column{
+			{Title: "Component"}, {Title: "Base", Right: true}, {Title: "Per request in flight", Right: true}, {Title: "Per connection", Right: true},
+		},
+	}
+	var notes []Block
+	for _, c := range result.Components {
+		cpu.Rows = append(cpu.Rows, Row{Cells: []string{
+			c.Name, ShortEstimate(c.CPUSecondsPerRequest, Seconds), ShortEstimate(c.CPUSecondsPerWakeUp, Seconds),
+			ShortEstimate(c.CPUIdleCores, CoreCount), c.CPUModel,
+		}})
+		memory.Rows = append(memory.Rows, Row{Cells: []string{
+			c.Name, ShortEstimate(c.MemoryBaseBytes, ByteCount), ShortEstimate(c.MemoryBytesPerInFlight, ByteCount),
+			ShortEstimate(c.MemoryBytesPerConnection, ByteCount),
+		}})
+		for _, of := range []struct {
+			name     string
+			estimate stat.Estimate
+		}{
+			{"CPU per request", c.CPUSecondsPerRequest},
+			{"CPU per wake-up", c.CPUSecondsPerWakeUp},
+			{"idle CPU", c.CPUIdleCores},
+			{"base memory", c.MemoryBaseBytes},
+			{"memory per request in flight", c.MemoryBytesPerInFlight},
+			{"memory per connection", c.MemoryBytesPerConnection},
+		} {
+			notes = append(notes, whyNot(c.Name, of.name, of.estimate)...)
+		}
+	}
+	if len(cpu.Rows) == 0 {
+		return Section{}
+	}
+	return Section{Title: "What a request costs", Detail: true, Blocks: append([]Block{cpu, memory}, notes...)}
+}
+
+// phaseSection lists every phase with its verdict.
+func phaseSection(result analysis.Result) Section {
+	if len(result.Phases) == 0 {
+		return Section{}
+	}
+	components, throttled := phaseComponents(result), throttledComponents(result)
+	t := Table{
+		Caption: "CPU in cores, all replicas of a component together. Held: whether the objectives held. Only valid steady phases enter a fit",
+		Columns: []Column{
+			{Title: "#", Right: true}, {Title: "Phase"}, {Title: "Offered", Right: true}, {Title: "Reached", Right: true},
+			{Title: "p50", Right: true}, {Title: "p99", Right: true}, {Title: "Errors", Right: true}, {Title: "Lag p99", Right: true},
+		},
+	}
+	for _, name := range components {
+		t.Columns = append(t.Columns, Column{Title: "CPU " + name, Right: true})
+	}
+	for _, name := range throttled {
+		t.Columns = append(t.Columns, Column{Title: "Throttled " + name, Right: true})
+	}
+	t.Columns = append(t.Columns, Column{Title: "Held"}, Column{Title: "Valid"}, Column{Title: "Remarks", Prose: true})
+	for _, p := range result.Phases {
+		row := Row{Cells: []string{
+			strconv.Itoa(p.Index), phaseName(p), Rate(p.OfferedRps), Rate(p.AchievedRps),
+			Value(p.P50, Seconds), Value(p.P99, Seconds), Percent(p.ErrorRatio), Value(p.LagP99, Seconds),
+		}}
+		for _, name := range components {
+			row.Cells = append(row.Cells, phaseCPU(p, name))
+		}
+		for _, name := range throttled {
+			row.Cells = append(row.Cells, phaseThrottled(p, name))
+		}
+		held, valid := "yes", "yes"
+		if !p.Holds {
+			held = "no"
+		}
+		switch {
+		case !p.Verdict.Valid:
+			valid, row.Level = "no", Bad
+		case len(p.Verdict.Warnings) > 0:
+			row.Level = Warning
+		}
+		row.Cells = append(row.Cells, held, valid, remarks(p.Verdict))
+		t.Rows = append(t.Rows, row)
+	}
+	return Section{Title: "Phases", Detail: true, Blocks: []Block{t}}
+}
+
+// phaseComponents returns the names of components that phases have CPU of: those
+// of the result in its order, then the rest by name.
+func phaseComponents(result analysis.Result) []string {
+	seen := map[string]bool{}
+	for _, p := range result.Phases {
+		for name := range p.CPUCores {
+			seen[name] = true
+		}
+	}
+	var names []string
+	for _, c := range result.Components {
+		if seen[c.Name] {
+			names = append(names, c.Name)
+			delete(seen, c.Name)
+		}
+	}
+	return append(names, slices.Sorted(maps.Keys(seen))...)
+}
+
+func phaseName(p analysis.PhaseSummary) string {
+	if p.Name == "" || p.Name == p.Kind || strings.HasPrefix(p.Name, p.Kind) {
+		return cmp.Or(p.Name, p.Kind)
+	}
+	return p.Kind + " " + p.Name
+}
+
+// throttledComponents returns the names of components that a quota stopped.
+func throttledComponents(result analysis.Result) []string {
+	seen := map[string]bool{}
+	for _, p := range result.Phases {
+		for name, ratio := range p.Throttled {
+			if ratio > 0 {
+				seen[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+func phaseCPU(p analysis.PhaseSummary, component string) string {
+	e, ok := p.CPUCores[component]
+	if !ok || !e.OK() {
+		return Absent
+	}
+	return BareCores(e.Value)
+}
+
+func phaseThrottled(p analysis.PhaseSummary, component string) string {
+	ratio, ok := p.Throttled[component]
+	if !ok {
+		return Absent
+	}
+	return Percent(ratio)
+}
+
+// remarks are the reasons and the warnings of a verdict.
+func remarks(v analysis.Verdict) string {
+	var parts []string
+	for _, r := range v.Reasons {
+		parts = append(parts, reasonText(r))
+	}
+	for _, r := range v.Warnings {
+		parts = append(parts, reasonText(r))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func verdictText(v analysis.Verdict) string {
+	text := remarks(v)
+	switch {
+	case v.Valid && text == "":
+		return "valid"
+	case v.Valid:
+		return "valid, but: " + text
+	case text == "":
+		return "not valid"
+	}
+	return "not valid: " + text
+}
+
+// reproduceSection says under which conditions this was measured and how to do
+// it again.
+func reproduceSection(result analysis.Result, rec *record.Record) Section {
+	s := Section{Title: "How to reproduce", Detail: true}
+	s.Blocks = append(s.Blocks, Code{commands(result, rec)})
+	items := []KeyValue{{"Scenario", orUnnamed(result.Scenario)}, {"Seed", strconv.FormatUint(result.Seed, 10)}}
+	add := func(key, value string) {
+		if value != "" {
+			items = append(items, KeyValue{key, value})
+		}
+	}
+	add("Started", result.StartedAt)
+	add("Program", strings.Join(nonEmpty(result.Tool.Name, result.Tool.Version, result.Tool.Revision, result.Tool.GoVersion), " "))
+	add("Generator ran on", host(result.Host))
+	if rec != nil {
+		if !rec.StartedAt.IsZero() && rec.EndedAt.After(rec.StartedAt) {
+			add("Took", Duration(rec.EndedAt.Sub(rec.StartedAt).Round(time.Second).Seconds()))
+		}
+		add("Record", rec.Dir)
+	}
+	s.Blocks = append(s.Blocks, KeyValues{items})
+	if t, ok := policyTable(result.Lab); ok {
+		s.Blocks = append(s.Blocks, t)
+	}
+	if t, ok := componentTable(result.Components); ok {
+		s.Blocks = append(s.Blocks, t)
+	}
+	return s
+}
+
+// commands are what to type: measure again, and compute again from the record.
+func commands(result analysis.Result, rec *record.Record) string {
+	measure := []string{"sailplan", result.Command}
+	if result.Command == "" {
+		measure[1] = "size"
+	}
+	measure = append(measure, "SCENARIO")
+	if result.Quick {
+		measure = append(measure, "--quick")
+	}
+	dir := "DIR"
+	if rec != nil && rec.Dir != "" {
+		dir = shellQuote(rec.Dir)
+	}
+	return fmt.Sprintf("# measure again; SCENARIO is the file of %s with seed: %d\n%s\n"+
+		"# compute again from the record, without measuring\nsailplan analyze %s\nsailplan report %s",
+		OneLine(orUnnamed(result.Scenario)), result.Seed, strings.Join(measure, " "), dir, dir)
+}
+
+// shellQuote quotes a path for a POSIX shell where it needs it.
+func shellQuote(path string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+", r)
+	}
+	if strings.TrimFunc(path, plain) == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+func nonEmpty(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
+}
+
+func host(h record.Host) string {
+	var parts []string
+	if h.CPUs > 0 {
+		parts = append(parts, fmt.Sprintf("%d × %s", h.CPUs, cmp.Or(h.CPUModel, "CPU")))
+	}
+	if h.MemoryBytes > 0 {
+		parts = append(parts, Bytes(float64(h.MemoryBytes)))
+	}
+	parts = append(parts, nonEmpty(strings.Trim(h.OS+"/"+h.Arch, "/"), h.Kernel)...)
+	return strings.Join(parts, ", ")
+}
+
+func policyTable(lab *analysis.Lab) (Table, bool) {
+	if lab == nil || len(lab.Policy) == 0 {
+		return Table{}, false
+	}
+	t := Table{Caption: "Traffic policy in effect", Columns: []Column{{Title: "Field"}, {Title: "Value"}, {Title: "From"}}}
+	for _, p := range lab.Policy {
+		t.Rows = append(t.Rows, Row{Cells: []string{p.Field, p.Value, p.Source}})
+	}
+	return t, true
+}
+
+// componentTable says what was measured: so many replicas, of this size.
+func componentTable(components []analysis.Component) (Table, bool) {
+	t := Table{
+		Caption: "Components as measured",
+		Columns: []Column{
+			{Title: "Component"}, {Title: "Role"}, {Title: "Replicas", Right: true}, {Title: "Worker threads", Right: true},
+			{Title: "CPU limit", Right: true}, {Title: "Memory limit", Right: true},
+		},
+	}
+	for _, c := range components {
+		threads, cpu, memory := Absent, "none", "none"
+		if c.Concurrency > 0 {
+			threads = strconv.Itoa(c.Concurrency)
+		}
+		if c.CPULimitCores > 0 {
+			cpu = Cores(c.CPULimitCores)
+		}
+		if c.MemoryLimitBytes > 0 {
+			memory = Bytes(float64(c.MemoryLimitBytes))
+		}
+		t.Rows = append(t.Rows, Row{Cells: []string{c.Name, c.Role, strconv.Itoa(c.ReplicasMeasured), threads, cpu, memory}})
+	}
+	return t, len(t.Rows) > 0
+}

@@ -1,0 +1,87 @@
+package reports
+
+import (
+	"strings"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/stat"
+)
+
+// whyNot is a note with the reason why something could not be estimated.
+func whyNot(component, what string, e stat.Estimate) []Block {
+	if e.OK() || len(e.Warnings) == 0 {
+		return nil
+	}
+	return []Block{Note{Info, component + ": " + what + " not estimable: " + strings.Join(e.Warnings, "; ")}}
+}
+
+// proofSection holds the prediction against the blind search.
+func proofSection(result analysis.Result) Section {
+	s := Section{Title: "Proof"}
+	v := result.Verification
+	if v == nil {
+		s.Blocks = append(s.Blocks, Note{Warning, "There was no proof: the prediction was not held against a measurement."})
+	} else {
+		s.Blocks = append(s.Blocks, KeyValues{[]KeyValue{
+			{"SLO edge predicted by the sweep's fit", Estimate(v.PredictedRps, PerSecond)},
+			{"SLO edge measured by a blind search", Estimate(v.MeasuredRps, PerSecond)},
+			{"Predicted against measured", SignedPercent(v.RelativeError) + " (agreement is up to ±" + Percent(v.Tolerance) + ")"},
+		}})
+	}
+	if checks := sizingObjectives(result); len(checks) > 0 {
+		s.Blocks = append(s.Blocks, Checks{"objectives", checks})
+	}
+	s.Blocks = append(s.Blocks, Checks{"verification", verificationChecks(v)})
+	return s
+}
+
+// sizingObjectives says of each objective whether the recommendation holds it.
+func sizingObjectives(result analysis.Result) []Check {
+	var checks []Check
+	for _, o := range result.Objectives {
+		c := Check{Name: o.Text, Status: Unknown, Text: "no valid answer"}
+		breaksFirst := result.SLOEdge.Objective == "" || result.SLOEdge.Objective == o.Text
+		switch {
+		case result.Outcome == analysis.Recommended:
+			c.Status = Passed
+			c.Text = "held up to the SLO edge of the chain, " + Estimate(result.SLOEdge.Rps, PerSecond)
+		case result.Outcome == analysis.Infeasible && breaksFirst:
+			c.Status, c.Text = Failed, "no number of replicas meets it"
+		case result.Outcome == analysis.Infeasible:
+			c.Text = "another objective cannot be met"
+		case result.Outcome == analysis.Contradicted:
+			c.Text = "the proof contradicts the prediction"
+		}
+		checks = append(checks, c)
+	}
+	return checks
+}
+
+func verificationChecks(v *analysis.Verification) []Check {
+	if v == nil {
+		return []Check{{"prediction agrees with measurement", Skipped, "there was no proof"}}
+	}
+	agrees := Check{"prediction agrees with measurement", Failed, v.Reason}
+	if v.Agrees {
+		agrees.Status = Passed
+	}
+	return []Check{
+		agrees,
+		pointCheck("objective held just below the measured edge", v.ObjectiveHeldBelow),
+		pointCheck("objective missed just above the measured edge", v.ObjectiveMissedAbove),
+	}
+}
+
+func pointCheck(name string, p *analysis.ProofPoint) Check {
+	if p == nil {
+		return Check{name, Skipped, "not measured"}
+	}
+	c := Check{name, Failed, "at " + Rate(p.Rps)}
+	if p.Reason != "" {
+		c.Text += ": " + p.Reason
+	}
+	if p.Expected {
+		c.Status = Passed
+	}
+	return c
+}

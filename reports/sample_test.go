@@ -1,0 +1,379 @@
+package reports_test
+
+import (
+	"math"
+	"time"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// samples are results as an analysis gives them, by name. testdata/results has
+// them as recommendation.json files, which the renderers' tests read.
+func samples() map[string]analysis.Result {
+	return map[string]analysis.Result{
+		"recommended":  recommended(),
+		"target":       target(),
+		"embedded":     embedded(),
+		"infeasible":   infeasible(),
+		"contradicted": contradicted(),
+		"invalid":      invalid(),
+		"incomplete":   incomplete(),
+		"empty":        {},
+		"hostile":      hostile(),
+		"load-held":    loadHeld(),
+		"load-missed":  loadMissed(),
+	}
+}
+
+func est(value, low, high float64, n int) stat.Estimate {
+	return stat.Estimate{Value: value, Low: low, High: high, Confidence: 0.95, N: n}
+}
+
+func recommended() analysis.Result {
+	r := analysis.Result{
+		FormatVersion: analysis.ResultFormatVersion,
+		Tool:          record.Tool{Name: "sailplan", Version: "v0.1.0", Revision: "3806081", GoVersion: "go1.26.8"},
+		Command:       "size",
+		Quick:         true,
+		Scenario:      "quickstart",
+		StartedAt:     "2026-11-22T19:00:00Z",
+		Seed:          7,
+		Evidence:      record.EvidenceLab,
+		Lab: &analysis.Lab{
+			Kind: "envoy", EnvoyVersion: "1.40.0", LimitsEnforced: true,
+			Policy: []record.Policy{
+				{Field: "connectionPool.tcp.maxConnections", Value: "100", Source: "production.yaml:9"},
+				{Field: "connectionPool.tcp.connectTimeout", Value: "5s", Source: "production.yaml:10"},
+				{Field: "connectionPool.http.http1MaxPendingRequests", Value: "4294967295", Source: "Istio default"},
+				{Field: "connectionPool.http.http2MaxRequests", Value: "1000", Source: "production.yaml:12"},
+				{Field: "connectionPool.http.maxRequestsPerConnection", Value: "100", Source: "production.yaml:13"},
+			},
+		},
+		Host:          record.Host{OS: "linux", Arch: "amd64", Kernel: "6.12.8", CPUModel: "Example CPU 2.8 GHz", CPUs: 2, MemoryBytes: 8 << 30},
+		Ended:         record.EndedDone,
+		Outcome:       analysis.Recommended,
+		OutcomeReason: "38 gateways of 300m carry 36 261/s, and the blind search found the edge 3.1 % below the prediction.",
+		Valid:         true,
+		Objectives: []analysis.Objective{
+			{Text: "p99 ≤ 50 ms", Quantile: 0.99, LatencySeconds: 0.050},
+			{Text: "errors ≤ 0.1 %", ErrorRatio: 0.001},
+		},
+		Demand: analysis.Demand{
+			PeakRps: 12000, Headroom: 0.2, GrowthPerMonth: 0.08, HorizonMonths: 12, Zones: 3, PlannedRps: 36261.25,
+			Reason: "12 000/s × 1.2 headroom × 1.08^12 growth",
+		},
+		SLOEdge: analysis.SLOEdge{
+			Rps: est(1240, 1180, 1300, 9), Objective: "p99 ≤ 50 ms", BoundBy: "CPU quota of the gateway (300m)",
+			Component: "gateway", Resource: "cpu-quota",
+		},
+		Components: []analysis.Component{gateway(), sidecar(), service()},
+		ConnectionPool: &analysis.ConnectionPool{
+			TCP:  analysis.PoolTCP{MaxConnections: 100, ConnectTimeout: "1s"},
+			HTTP: analysis.PoolHTTP{HTTP1MaxPendingRequests: 128, HTTP2MaxRequests: 256, MaxRequestsPerConnection: 0},
+			Host: "checkout.default.svc.cluster.local",
+			Reasons: map[string]string{
+				"tcp.maxConnections":            "at most 16 were open at once; 100 leaves room for a reconnect of every gateway",
+				"tcp.connectTimeout":            "connecting took 0.4 ms at p99; 1s is the smallest value that survives one lost SYN",
+				"http.http1MaxPendingRequests":  "half of http2MaxRequests: what may wait while connections open",
+				"http.http2MaxRequests":         "at most 61 in flight at the planned rate per gateway; twice that, rounded up to a power of two",
+				"http.maxRequestsPerConnection": "no limit: a limit of 100 opened 10 connections a second for nothing",
+			},
+		},
+		Verification: &analysis.Verification{
+			PredictedRps: est(1240, 1180, 1300, 9), MeasuredRps: est(1203, 1190, 1216, 6), RelativeError: 0.0308, Tolerance: 0.2,
+			ObjectiveHeldBelow:   &analysis.ProofPoint{Rps: 1143, Holds: true, Expected: true, Reason: "p99 was 31.2 ms, errors 0 %", Phase: 17},
+			ObjectiveMissedAbove: &analysis.ProofPoint{Rps: 1323, Holds: false, Expected: true, Reason: "p99 was 71.8 ms, errors 0 %", Phase: 18},
+			Agrees:               true,
+			Reason:               "predicted 1 240/s, measured 1 203/s: 3.1 % apart, within 20 %",
+		},
+		Phases:   phases(),
+		Warnings: []string{"The lab's Envoy is not an Istio proxy with telemetry: on your nodes a request costs more."},
+	}
+	return r
+}
+
+func gateway() analysis.Component {
+	slo := analysis.Candidate{
+		BoundBy: "slo-edge", Rps: est(1240, 1180, 1300, 9), Safe: 1180,
+		Reason: "the lower end of the SLO edge, 1 180/s",
+	}
+	cpu := analysis.Candidate{
+		BoundBy: "cpu-75%", Rps: est(1013, 960, 1070, 9), Safe: 960,
+		Reason: "at 960/s the gateway uses 75 % of its 300m",
+	}
+	return analysis.Component{
+		Name: "gateway", Role: "gateway", ReplicasMeasured: 1, Concurrency: 1, CPULimitCores: 0.3, MemoryLimitBytes: 512 << 20,
+		CPUSecondsPerRequest: est(66e-6, 61e-6, 71e-6, 9), CPUSecondsPerWakeUp: est(99e-6, 90e-6, 108e-6, 9), CPUIdleCores: est(0.049, 0.04, 0.058, 9),
+		CPUModel:        "cores = 0.049 + 66 µs × requests/s + 99 µs × wake-ups/s; residual 0.011 cores",
+		MemoryBaseBytes: est(48.3*(1<<20), 47*(1<<20), 49.6*(1<<20), 9), MemoryBytesPerInFlight: est(21504, 18000, 25000, 9),
+		MemoryBytesPerConnection: stat.NotEstimable(9, "the number of connections did not vary"),
+		SLOEdgeRps:               est(1240, 1180, 1300, 9), CPULimitRps: est(1460, 1390, 1530, 9),
+		CapacityPerReplicaRps: analysis.Capacity{
+			Estimate: est(1013, 960, 1070, 9), BoundBy: "cpu-75%",
+			Candidates: []analysis.Candidate{cpu, slo, {BoundBy: "memory-80%", Rps: est(21000, 17000, math.Inf(1), 9), Safe: 17000, Reason: "512Mi would be 80 % used"}},
+		},
+		Replicas: &analysis.Replicas{
+			Value: 57, CarriesPlannedRate: 38, SurvivesReplicaLoss: 39, SurvivesZoneLoss: 57,
+			Reason: "36 261/s ÷ 960/s = 38; with one of three zones lost, two thirds of 57 still carry it",
+		},
+		Resources: &analysis.Resources{
+			Requests: analysis.Quantities{CPU: "240m", Memory: "64Mi"}, Limits: analysis.Quantities{CPU: "300m", Memory: "128Mi"},
+			Reason: "the request is the use at operating capacity (0.225 cores) and a margin; the limits are those that were measured",
+		},
+		HPA: &analysis.HPA{
+			MinReplicas: 20, MaxReplicas: 86, TargetCPUUtilization: 63,
+			Reason: "63 % of the request is the use at two thirds of the operating capacity, so that a lost zone is survived while new replicas start",
+		},
+	}
+}
+
+func sidecar() analysis.Component {
+	return analysis.Component{
+		Name: "sidecar", Role: "sidecar", ReplicasMeasured: 2, Concurrency: 1,
+		CPUSecondsPerRequest: est(88e-6, 80e-6, 97e-6, 9), CPUSecondsPerWakeUp: est(91e-6, 70e-6, 112e-6, 9), CPUIdleCores: est(0.021, 0.015, 0.027, 9),
+		CPUModel:        "cores = 0.021 + 88 µs × requests/s + 91 µs × wake-ups/s; residual 0.006 cores",
+		MemoryBaseBytes: est(44.1*(1<<20), 43*(1<<20), 45*(1<<20), 9), MemoryBytesPerInFlight: stat.NotEstimable(9, "in-flight requests hardly varied (3 to 5)"),
+		MemoryBytesPerConnection: stat.NotEstimable(9, "the number of connections did not vary"),
+		SLOEdgeRps:               stat.NotEstimable(9, "another component binds at the edge"),
+		CPULimitRps:              stat.NotEstimable(0, "no CPU limit"),
+		CapacityPerReplicaRps: analysis.Capacity{
+			Estimate: stat.Estimate{Value: 3100, Low: 2700, High: math.Inf(1), Confidence: 0.95, N: 9, Warnings: []string{"beyond the measured range"}},
+			BoundBy:  "cpu-75%",
+			Candidates: []analysis.Candidate{
+				{BoundBy: "cpu-75%", Rps: stat.Estimate{Value: 3100, Low: 2700, High: math.Inf(1), Confidence: 0.95, N: 9}, Safe: 2700, Reason: "75 % of one worker thread"},
+			},
+		},
+		Replicas: &analysis.Replicas{
+			Value: 21, CarriesPlannedRate: 14, SurvivesReplicaLoss: 15, SurvivesZoneLoss: 21,
+			Reason: "36 261/s ÷ 2 700/s = 14; 21 survive the loss of one of three zones",
+		},
+		Resources: &analysis.Resources{
+			Requests: analysis.Quantities{CPU: "520m", Memory: "64Mi"}, Limits: analysis.Quantities{Memory: "128Mi"},
+			Reason: "no CPU limit was measured, so none is recommended",
+		},
+		HPA:   &analysis.HPA{MinReplicas: 8, MaxReplicas: 32, TargetCPUUtilization: 60, Reason: "60 % keeps the p99 objective while new replicas start"},
+		Notes: []string{"one sidecar runs in each pod of the service: these are the pods that the sidecars need"},
+	}
+}
+
+func service() analysis.Component {
+	none := stat.NotEstimable(9, "the test service stands for yours")
+	return analysis.Component{
+		Name: "service", Role: "service", ReplicasMeasured: 2,
+		CPUSecondsPerRequest: est(24e-6, 20e-6, 28e-6, 9), CPUSecondsPerWakeUp: none, CPUIdleCores: est(0.004, 0.002, 0.006, 9),
+		CPUModel:        "cores = 0.004 + 24 µs × requests/s; residual 0.003 cores",
+		MemoryBaseBytes: est(12.2*(1<<20), 12*(1<<20), 12.4*(1<<20), 9), MemoryBytesPerInFlight: none, MemoryBytesPerConnection: none,
+		SLOEdgeRps: none, CPULimitRps: none, CapacityPerReplicaRps: analysis.Capacity{Estimate: none},
+		Notes: []string{"the lab's test service stands for yours and is not sized"},
+	}
+}
+
+// phases has the shape of mesh measurements: latency jumps where the quota binds.
+func phases() []analysis.PhaseSummary {
+	rows := []struct {
+		name, kind             string
+		offered, p50, p99, cpu float64
+		throttled              float64
+		holds                  bool
+	}{
+		{"preflight", "preflight", 100, 0.0062, 0.0215, 0.07, 0, true},
+		{"warm-up", "warm-up", 400, 0.0061, 0.0213, 0.15, 0, true},
+		{"climb 1", "climb", 250, 0.0061, 0.0212, 0.089, 0, true},
+		{"climb 2", "climb", 500, 0.0060, 0.0214, 0.144, 0, true},
+		{"climb 3", "climb", 1000, 0.0060, 0.0246, 0.237, 0.02, true},
+		{"climb 4", "climb", 2000, 0.0102, 0.412, 0.300, 0.99, false},
+		{"steady 1", "steady", 900, 0.0060, 0.0231, 0.219, 0.01, true},
+		{"steady 2", "steady", 300, 0.0061, 0.0211, 0.101, 0, true},
+		{"steady 3", "steady", 1100, 0.0061, 0.0298, 0.256, 0.22, true},
+		{"steady 4", "steady", 600, 0.0060, 0.0215, 0.163, 0, true},
+		{"search 1", "search", 1400, 0.0072, 0.0921, 0.293, 0.84, false},
+		{"search 2", "search", 1200, 0.0063, 0.0489, 0.271, 0.47, true},
+		{"search 3", "search", 1300, 0.0066, 0.0661, 0.282, 0.66, false},
+		{"below", "proof", 1143, 0.0062, 0.0312, 0.262, 0.31, true},
+		{"above", "proof", 1323, 0.0067, 0.0718, 0.286, 0.71, false},
+	}
+	var phases []analysis.PhaseSummary
+	start := 2.0
+	for i, r := range rows {
+		p := analysis.PhaseSummary{
+			Index: i, Name: r.name, Kind: r.kind, OfferedRps: r.offered, AchievedRps: r.offered * 0.999,
+			P50: est(r.p50, r.p50*0.98, r.p50*1.02, int(r.offered*5)), P99: est(r.p99, r.p99*0.93, r.p99*1.08, int(r.offered*5)),
+			LagP99: est(0.00042, 0.0004, 0.00045, int(r.offered*5)),
+			CPUCores: map[string]stat.Estimate{
+				"gateway": est(r.cpu, r.cpu*0.98, r.cpu*1.02, 5),
+				"sidecar": est(r.cpu*1.3, r.cpu*1.25, r.cpu*1.35, 5),
+				"service": est(r.cpu*0.3, r.cpu*0.28, r.cpu*0.32, 5),
+			},
+			Throttled: map[string]float64{"gateway": r.throttled},
+			Holds:     r.holds, Verdict: analysis.Verdict{Valid: true}, StartSeconds: start, Seconds: 5,
+		}
+		if r.name == "steady 2" {
+			p.Verdict.Warnings = []analysis.Reason{{Code: "few-samples", Message: "1 500 requests: p99 rests on 15 of them"}}
+		}
+		if r.name == "search 1" {
+			p.Verdict = analysis.Verdict{Reasons: []analysis.Reason{{Code: "steal", Message: "another guest took 7 % of the processors"}}}
+		}
+		phases = append(phases, p)
+		start += 5.5
+	}
+	return phases
+}
+
+func target() analysis.Result {
+	r := recommended()
+	r.Scenario, r.Evidence, r.Lab, r.Quick = "checkout", record.EvidenceTarget, nil, false
+	r.Components[0].Name = "ingress-gateway"
+	r.SLOEdge.Component = "ingress-gateway"
+	for i := range r.Phases {
+		cores := r.Phases[i].CPUCores
+		cores["ingress-gateway"] = cores["gateway"]
+		delete(cores, "gateway")
+	}
+	r.Warnings = nil
+	return r
+}
+
+func embedded() analysis.Result {
+	r := recommended()
+	r.Evidence = record.EvidenceEmbedded
+	r.Lab = &analysis.Lab{Kind: "embedded", LimitsWhyNot: "no permission to create a cgroup below /sys/fs/cgroup"}
+	r.Quick = false
+	r.Components = []analysis.Component{gateway()}
+	r.Components[0].Replicas = &analysis.Replicas{Value: 1, CarriesPlannedRate: 1, SurvivesReplicaLoss: 2, SurvivesZoneLoss: 1, Reason: "one carries 400/s"}
+	r.ConnectionPool = nil
+	return r
+}
+
+func infeasible() analysis.Result {
+	r := recommended()
+	r.Outcome = analysis.Infeasible
+	r.OutcomeReason = "Even at 10/s p99 is 21.5 ms, above the objective of 5 ms: the service alone takes 20 ms."
+	r.Objectives = []analysis.Objective{{Text: "p99 ≤ 5 ms", Quantile: 0.99, LatencySeconds: 0.005}}
+	r.SLOEdge = analysis.SLOEdge{Rps: stat.NotEstimable(3, "the lowest rate misses the objective"), Objective: "p99 ≤ 5 ms"}
+	for i := range r.Components {
+		c := &r.Components[i]
+		c.Replicas, c.Resources, c.HPA, c.Notes = nil, nil, nil, nil
+		c.SLOEdgeRps = stat.NotEstimable(3, "the lowest rate misses the objective")
+		c.CapacityPerReplicaRps = analysis.Capacity{Estimate: stat.NotEstimable(3, "the lowest rate misses the objective")}
+	}
+	r.ConnectionPool, r.Verification = nil, nil
+	r.Phases = r.Phases[:3]
+	return r
+}
+
+func contradicted() analysis.Result {
+	r := recommended()
+	r.Outcome = analysis.Contradicted
+	r.OutcomeReason = "Predicted 1 612/s, measured 1 203/s: 34 % apart, more than 20 %."
+	r.Verification.PredictedRps = est(1612, 1530, 1690, 9)
+	r.Verification.RelativeError, r.Verification.Agrees, r.Verification.Reason = 0.34, false, "predicted 1 612/s, measured 1 203/s: 34 % apart, more than 20 %"
+	r.Verification.ObjectiveMissedAbove = &analysis.ProofPoint{Rps: 1323, Holds: true, Reason: "p99 was 44 ms", Phase: 18}
+	return r
+}
+
+func invalid() analysis.Result {
+	r := recommended()
+	r.Outcome, r.Valid = analysis.Invalid, false
+	r.OutcomeReason = "The generator could not reach the rates it was asked for."
+	r.InvalidReasons = []analysis.Reason{
+		{Code: "rate-not-reached", Message: "2 140/s achieved of 4 000/s intended"},
+		{Code: "generator-throttled", Message: "the generator's own cgroup was throttled in 31 of 50 periods"},
+	}
+	for i := range r.Components {
+		r.Components[i].Replicas, r.Components[i].Resources, r.Components[i].HPA = nil, nil, nil
+	}
+	r.ConnectionPool, r.Verification = nil, nil
+	return r
+}
+
+func incomplete() analysis.Result {
+	r := invalid()
+	r.Outcome, r.InvalidReasons, r.Ended, r.EndedWhy = analysis.Incomplete, nil, "", ""
+	r.OutcomeReason = "The record ends in the climb."
+	r.Phases = r.Phases[:4]
+	r.SLOEdge = analysis.SLOEdge{Rps: stat.NotEstimable(2, "too few valid steady phases (0)")}
+	return r
+}
+
+// hostile has names that mean something to a form of output.
+func hostile() analysis.Result {
+	const name = "<script>alert(1)</script> | `x` **b** [a](http://example.com)\nsecond line\x1b[31m\u202eevil"
+	r := recommended()
+	r.Scenario, r.OutcomeReason = name, name
+	r.Components = r.Components[:1]
+	r.Components[0].Name = name
+	r.Components[0].Replicas.Reason = name
+	r.Components[0].Notes = []string{name}
+	r.ConnectionPool.Host = name
+	r.ConnectionPool.Reasons["tcp.maxConnections"] = name
+	r.Objectives[0].Text = name
+	r.Warnings = []string{name, "</pre></script><img src=x onerror=alert(1)>", "# not a heading", "1. not a list", "| a | b |\n|---|---|", "```"}
+	for i := range r.Phases {
+		r.Phases[i].Name = name
+		r.Phases[i].CPUCores = map[string]stat.Estimate{name: est(0.2, 0.1, 0.3, 5), "../../etc": est(0.2, 0.1, 0.3, 5)}
+		r.Phases[i].Throttled = nil
+	}
+	return r
+}
+
+func loadHeld() analysis.Result {
+	r := recommended()
+	r.Command, r.Outcome, r.OutcomeReason, r.Quick = "run", analysis.Held, "p99 was 24.6 ms of 50 ms allowed.", false
+	r.Components, r.ConnectionPool, r.Verification, r.SLOEdge, r.Demand = nil, nil, nil, analysis.SLOEdge{}, analysis.Demand{}
+	r.Warnings = nil
+	r.Phases = []analysis.PhaseSummary{r.Phases[1], r.Phases[4]}
+	r.Phases[1].Kind, r.Phases[1].Name = "load", "load"
+	few := stat.NotEstimable(60000, "p99.99 needs 73 000 samples")
+	r.Load = &analysis.LoadSummary{
+		Requests:    record.Counts{Intended: 60000, Sent: 60000, Answered: 59998, Failed: 2, BytesSent: 3 << 20, BytesReceived: 70 << 20},
+		IntendedRps: 1000, AchievedRps: 999.4,
+		LatencySeconds: map[string]stat.Estimate{
+			"mean": est(0.0071, 0.007, 0.0072, 60000), "p50": est(0.006, 0.0059, 0.0061, 60000), "p90": est(0.0121, 0.012, 0.0122, 60000),
+			"p99": est(0.0246, 0.0238, 0.0255, 60000), "p999": est(0.0412, 0.038, 0.0466, 60000), "p9999": few,
+			"max": {Value: 0.0893, Low: math.Inf(-1), High: math.Inf(1), N: 60000},
+		},
+		ServiceSeconds: map[string]stat.Estimate{"p50": est(0.0059, 0.0058, 0.006, 60000), "p99": est(0.0244, 0.0236, 0.0253, 60000)},
+		SendLagSeconds: map[string]stat.Estimate{"p50": est(0.000061, 0.00006, 0.000062, 60000), "p99": est(0.00042, 0.0004, 0.00045, 60000)},
+		Statuses:       map[int]int64{200: 59998},
+		Errors:         map[string]int64{"reset": 2},
+		Generator: record.Generator{
+			CPUSeconds: 4.21, PeakMemoryBytes: 31 << 20, GCPauseMax: 180 * time.Microsecond, SchedLatencyP99: 90 * time.Microsecond,
+			RunDelaySeconds: 0.31, WakeUps: 58211, ArrivalGaps: record.GapFacts{N: 59999, MeanSeconds: 0.001, CV: 1.003},
+		},
+		Verdict: analysis.Verdict{Valid: true},
+	}
+	return r
+}
+
+func loadMissed() analysis.Result {
+	r := loadHeld()
+	r.Outcome, r.OutcomeReason = analysis.Missed, "1.2 % of the requests were not answered well, 0.1 % are allowed."
+	r.Ended, r.EndedWhy = record.EndedGuard, "error ratio 0.31 above maxErrorRatio 0.2 for 2 s"
+	r.Load.Requests.Bad, r.Load.Requests.Shed = 700, 20
+	r.Load.Statuses = map[int]int64{200: 59298, 503: 700}
+	return r
+}
+
+// timeline is a record with as many seconds as the phases of a result say.
+func timeline(result analysis.Result) *record.Record {
+	rec := &record.Record{Dir: "runs/quickstart", Run: record.Run{
+		StartedAt: time.Date(2026, 11, 22, 19, 0, 0, 0, time.UTC), EndedAt: time.Date(2026, 11, 22, 19, 1, 26, 0, time.UTC),
+		Scenario: scenarios.Scenario{Target: &scenarios.Target{URL: "https://shop.example.com"}},
+	}}
+	for _, p := range result.Phases {
+		start := time.Duration(p.StartSeconds * float64(time.Second))
+		data := record.PhaseData{Phase: record.Phase{Index: p.Index, Start: start, End: start + 5*time.Second}}
+		for i := range 5 {
+			wobble := 1 + 0.1*math.Sin(float64(i*i)+p.StartSeconds)
+			data.Timeline = append(data.Timeline, record.Tick{
+				Phase: p.Index, At: start + time.Duration(i+1)*time.Second, Answered: int64(p.OfferedRps * (1 + 0.2*(wobble-1))),
+				P50: time.Duration(p.P50.Value * wobble * 1e9), P99: time.Duration(p.P99.Value * wobble * 1e9),
+			})
+		}
+		rec.Data = append(rec.Data, data)
+	}
+	return rec
+}

@@ -1,0 +1,373 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+)
+
+// Sizing is the document of `size`. Without a record (nil) it has no timeline
+// and does not say where the record is.
+func Sizing(result analysis.Result, rec *record.Record) Document {
+	d := Document{
+		Title:    "Sizing of " + orUnnamed(result.Scenario),
+		Evidence: evidence(result, rec),
+	}
+	d.add(answer(result))
+	d.add(poolSection(result))
+	d.add(capacitySection(result))
+	d.add(proofSection(result))
+	d.add(validitySection(result, rec))
+	d.add(chartSection(result, rec))
+	d.add(candidateSection(result))
+	d.add(costSection(result))
+	d.add(phaseSection(result))
+	d.add(reproduceSection(result, rec))
+	return d
+}
+
+// add appends a section unless it is empty.
+func (d *Document) add(s Section) {
+	if len(s.Blocks) > 0 {
+		d.Sections = append(d.Sections, s)
+	}
+}
+
+func orUnnamed(name string) string {
+	if strings.TrimSpace(name) == "" {
+		return "an unnamed scenario"
+	}
+	return name
+}
+
+// evidence is the line that every report begins with.
+func evidence(result analysis.Result, rec *record.Record) Note {
+	level, limits := Info, ""
+	if result.Lab != nil {
+		limits = " CPU and memory limits enforced."
+		if !result.Lab.LimitsEnforced {
+			level, limits = Warning, " Limits NOT enforced"
+			if result.Lab.LimitsWhyNot != "" {
+				limits += ": " + result.Lab.LimitsWhyNot
+			}
+			limits = endSentence(limits)
+		}
+	}
+	switch result.Evidence {
+	case record.EvidenceLab:
+		version := ""
+		if result.Lab != nil && result.Lab.EnvoyVersion != "" {
+			version = " " + result.Lab.EnvoyVersion
+		}
+		return Note{level, "Evidence: lab, real Envoy" + version + " on this machine." + limits}
+	case record.EvidenceEmbedded:
+		return Note{Warning, "Evidence: embedded stand-in, not Envoy: it shows how sizing works, not what Envoy costs." + limits}
+	case record.EvidenceTarget:
+		where := "a running system"
+		if rec != nil && rec.Scenario.Target != nil && rec.Scenario.Target.URL != "" {
+			where = rec.Scenario.Target.URL
+		}
+		return Note{level, "Evidence: target, " + where + "."}
+	}
+	return Note{Warning, "Evidence: of an unknown kind." + limits}
+}
+
+func endSentence(text string) string {
+	if text == "" || strings.ContainsAny(text[len(text)-1:], ".!?") {
+		return text
+	}
+	return text + "."
+}
+
+// answer is the first screen.
+func answer(result analysis.Result) Section {
+	s := Section{Title: "Answer"}
+	s.Blocks = append(s.Blocks, verdict(result))
+	s.Blocks = append(s.Blocks, endNotes(result)...)
+	for _, reason := range result.InvalidReasons {
+		s.Blocks = append(s.Blocks, Note{Bad, reasonText(reason)})
+	}
+	s.Blocks = append(s.Blocks, planned(result)...)
+	if table, ok := recommendation(result); ok {
+		s.Blocks = append(s.Blocks, table)
+	}
+	for _, c := range result.Components {
+		if c.Replicas == nil {
+			continue // its notes are in the table, as the reason why it is not sized
+		}
+		for _, note := range c.Notes {
+			s.Blocks = append(s.Blocks, Note{Info, c.Name + ": " + note})
+		}
+	}
+	return s
+}
+
+func verdict(result analysis.Result) Verdict {
+	v := Verdict{Level: Warning, Status: Unknown, Text: "No answer: the result has no outcome", Detail: result.OutcomeReason}
+	set := func(level Level, status Status, text string) { v.Level, v.Status, v.Text = level, status, text }
+	switch result.Outcome {
+	case analysis.Recommended:
+		set(Good, Passed, "Recommended, and the proof agrees")
+		if result.Verification == nil {
+			set(Warning, Unknown, "Recommended, without a proof")
+		}
+	case analysis.Infeasible:
+		set(Bad, Failed, "Infeasible: no number of replicas meets the objective")
+	case analysis.Contradicted:
+		set(Bad, Failed, "Contradicted: the proof did not find what was predicted")
+	case analysis.Invalid:
+		set(Bad, Unknown, "No answer: the measurement is not valid")
+	case analysis.Incomplete:
+		set(Warning, Unknown, "No answer: the run ended before there was enough to answer")
+	case analysis.Held:
+		set(Good, Passed, "Every objective held")
+	case analysis.Missed:
+		set(Bad, Failed, "An objective was missed")
+	case analysis.Measured:
+		set(Info, Passed, "Measured; there was no objective to hold")
+	}
+	return v
+}
+
+// endNotes say it when a run did not end as it should.
+func endNotes(result analysis.Result) []Block {
+	var text string
+	switch result.Ended {
+	case record.EndedDone:
+		return nil
+	case record.EndedInterrupted:
+		text = "The run was interrupted"
+	case record.EndedGuard:
+		text = "A guard stopped the load"
+	case record.EndedFailed:
+		text = "The run failed"
+	default:
+		text = "The run was killed: the record ends where it stopped"
+	}
+	if result.EndedWhy != "" {
+		text += ": " + result.EndedWhy
+	}
+	return []Block{Note{Warning, endSentence(text)}}
+}
+
+func reasonText(r analysis.Reason) string {
+	if r.Code == "" {
+		return r.Message
+	}
+	return r.Message + " [" + r.Code + "]"
+}
+
+// planned says what the recommendation is for.
+func planned(result analysis.Result) []Block {
+	var items []KeyValue
+	if result.Demand.PlannedRps > 0 {
+		text := Rate(result.Demand.PlannedRps)
+		if result.Demand.Reason != "" {
+			text += " – " + result.Demand.Reason
+		}
+		items = append(items, KeyValue{"Planned rate", text})
+	}
+	if len(result.Objectives) > 0 {
+		var texts []string
+		for _, o := range result.Objectives {
+			texts = append(texts, o.Text)
+		}
+		items = append(items, KeyValue{"Objectives", strings.Join(texts, ", ")})
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	return []Block{KeyValues{items}}
+}
+
+// recommendation is the table of what to set, each line with its reason. It is
+// there only when something is recommended.
+func recommendation(result analysis.Result) (Table, bool) {
+	t := Table{
+		Caption: "Recommendation",
+		Columns: []Column{{Title: "Component"}, {Title: "Setting"}, {Title: "Value"}, {Title: "Why", Prose: true}},
+	}
+	if result.Outcome == analysis.Contradicted {
+		t.Caption = "What would be recommended, had the proof not contradicted it: do not apply"
+	}
+	some := false
+	for _, c := range result.Components {
+		some = some || c.Replicas != nil || c.Resources != nil || c.HPA != nil
+		t.Rows = append(t.Rows, componentRows(c)...)
+	}
+	return t, some
+}
+
+func componentRows(c analysis.Component) []Row {
+	var rows []Row
+	add := func(setting, value, why string) {
+		rows = append(rows, Row{Cells: []string{c.Name, setting, value, why}, Continues: len(rows) > 0})
+	}
+	if r := c.Replicas; r != nil {
+		add("replicas", strconv.Itoa(r.Value), r.Reason)
+		add("… needed", fmt.Sprintf("%d / %d / %d", r.CarriesPlannedRate, r.SurvivesReplicaLoss, r.SurvivesZoneLoss),
+			"with nothing lost / with one replica lost / with one zone lost")
+	} else {
+		why := "not sized"
+		if len(c.Notes) > 0 {
+			why = strings.Join(c.Notes, "; ")
+		}
+		add("replicas", Absent, why)
+	}
+	if capacity := c.CapacityPerReplicaRps; capacity.OK() || c.Replicas != nil {
+		add("capacity", Estimate(capacity.Estimate, PerSecond), capacityReason(capacity))
+	}
+	if r := c.Resources; r != nil {
+		add("requests", quantities(r.Requests), r.Reason)
+		add("limits", quantities(r.Limits), "")
+	}
+	if h := c.HPA; h != nil {
+		add("HPA", fmt.Sprintf("%d – %d at %d%s%%", h.MinReplicas, h.MaxReplicas, h.TargetCPUUtilization, nbsp), h.Reason)
+	}
+	return rows
+}
+
+// capacityReason says which candidate bound, in the words of that candidate.
+func capacityReason(c analysis.Capacity) string {
+	if c.BoundBy == "" {
+		return "of one replica; what bounds it is not known"
+	}
+	i := slices.IndexFunc(c.Candidates, func(candidate analysis.Candidate) bool { return candidate.BoundBy == c.BoundBy })
+	if i < 0 || c.Candidates[i].Reason == "" {
+		return "of one replica, bound by " + c.BoundBy
+	}
+	return "of one replica, bound by " + c.BoundBy + ": " + c.Candidates[i].Reason
+}
+
+func quantities(q analysis.Quantities) string {
+	var parts []string
+	if q.CPU != "" {
+		parts = append(parts, "cpu"+nbsp+q.CPU)
+	}
+	if q.Memory != "" {
+		parts = append(parts, "memory"+nbsp+q.Memory)
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func poolSection(result analysis.Result) Section {
+	pool := result.ConnectionPool
+	if pool == nil {
+		return Section{}
+	}
+	effective := map[string]record.Policy{}
+	if result.Lab != nil {
+		for _, p := range result.Lab.Policy {
+			effective[p.Field] = p
+		}
+	}
+	t := Table{
+		Caption: "connectionPool of the DestinationRule for " + orUnnamed(pool.Host),
+		Columns: []Column{{Title: "Field"}, {Title: "Measured with", Right: true}, {Title: "Recommended", Right: true}, {Title: "Why", Prose: true}},
+	}
+	for _, field := range []struct{ name, value string }{
+		{"tcp.maxConnections", poolNumber(pool.TCP.MaxConnections)},
+		{"tcp.connectTimeout", pool.TCP.ConnectTimeout},
+		{"http.http1MaxPendingRequests", poolNumber(pool.HTTP.HTTP1MaxPendingRequests)},
+		{"http.http2MaxRequests", poolNumber(pool.HTTP.HTTP2MaxRequests)},
+		{"http.maxRequestsPerConnection", poolNumber(pool.HTTP.MaxRequestsPerConnection)},
+	} {
+		before := Absent
+		if p, ok := effective["connectionPool."+field.name]; ok {
+			before = policyValue(p.Value)
+		}
+		t.Rows = append(t.Rows, Row{Cells: []string{field.name, before, field.value, pool.Reasons[field.name]}})
+	}
+	return Section{Title: "Connection pool", Blocks: []Block{t}}
+}
+
+// policyValue writes a limit that Envoy holds for "no limit" as such.
+func policyValue(value string) string {
+	if value == strconv.FormatUint(math.MaxUint32, 10) {
+		return "no limit"
+	}
+	return value
+}
+
+// poolNumber writes a limit as one sets it; Istio takes 0 for "no limit".
+func poolNumber(n int) string {
+	if n == 0 {
+		return "no limit"
+	}
+	return strconv.Itoa(n)
+}
+
+// capacitySection shows the three capacities beside each other.
+func capacitySection(result analysis.Result) Section {
+	if len(result.Components) == 0 {
+		return Section{}
+	}
+	var blocks []Block
+	edge := result.SLOEdge
+	items := []KeyValue{{"SLO edge of the whole chain", Estimate(edge.Rps, PerSecond)}}
+	if edge.Objective != "" {
+		items = append(items, KeyValue{"Breaks first", edge.Objective})
+	}
+	if edge.BoundBy != "" {
+		items = append(items, KeyValue{"Bound by", edge.BoundBy})
+	}
+	blocks = append(blocks, KeyValues{items})
+	t := Table{
+		Caption: "Per replica: the rate at which the objective breaks, the rate at which the CPU reaches its limit, " +
+			"and the rate to run at, are three different numbers",
+		Columns: []Column{
+			{Title: "Component"},
+			{Title: "SLO edge", Right: true}, {Title: "CPU at its limit", Right: true}, {Title: "Operating capacity", Right: true},
+			{Title: "Bound by"},
+		},
+	}
+	for _, c := range result.Components {
+		t.Rows = append(t.Rows, Row{Cells: []string{
+			c.Name, ShortEstimate(c.SLOEdgeRps, PerSecond), ShortEstimate(c.CPULimitRps, PerSecond),
+			ShortEstimate(c.CapacityPerReplicaRps.Estimate, PerSecond), orAbsent(c.CapacityPerReplicaRps.BoundBy),
+		}})
+	}
+	blocks = append(blocks, t)
+	return Section{Title: "Three capacities", Blocks: blocks}
+}
+
+func orAbsent(text string) string {
+	if text == "" {
+		return Absent
+	}
+	return text
+}
+
+// candidateSection shows what could have bound.
+func candidateSection(result analysis.Result) Section {
+	t := Table{
+		Caption: "What could bound the operating capacity of a replica, rising: the smallest safe end decides",
+		Columns: []Column{{Title: "Component"}, {Title: "Bound"}, {Title: "Rate", Right: true}, {Title: "Safe end", Right: true}, {Title: "Why", Prose: true}},
+	}
+	for _, c := range result.Components {
+		for i, candidate := range c.CapacityPerReplicaRps.Candidates {
+			t.Rows = append(t.Rows, Row{
+				Cells:     []string{c.Name, candidate.BoundBy, ShortEstimate(candidate.Rps, PerSecond), Rate(candidate.Safe), candidate.Reason},
+				Continues: i > 0,
+			})
+		}
+	}
+	var blocks []Block
+	if len(t.Rows) > 0 {
+		blocks = append(blocks, t)
+	}
+	for _, c := range result.Components {
+		blocks = append(blocks, whyNot(c.Name, "SLO edge", c.SLOEdgeRps)...)
+		blocks = append(blocks, whyNot(c.Name, "CPU at its limit", c.CPULimitRps)...)
+		blocks = append(blocks, whyNot(c.Name, "operating capacity", c.CapacityPerReplicaRps.Estimate)...)
+	}
+	return Section{Title: "Why this capacity", Detail: true, Blocks: blocks}
+}
