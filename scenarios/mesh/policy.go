@@ -53,6 +53,17 @@ type Policy struct {
 
 	ConnectionPool   ConnectionPool
 	OutlierDetection OutlierDetection
+	RetryBudget      RetryBudget
+
+	Notes []string // what a reader of the files might not expect
+}
+
+// RetryBudget is trafficPolicy.retryBudget. Where it is enabled it bounds retries
+// instead of ConnectionPool.HTTP.MaxRetries.
+type RetryBudget struct {
+	Enabled             Value[bool]
+	Percent             Value[float64] // of the requests that are active, 0 to 100
+	MinRetryConcurrency Value[uint32]  // retries that are allowed in any case
 }
 
 // ConnectionPool is the effective trafficPolicy.connectionPool.
