@@ -91,6 +91,7 @@ type Demand struct {
 // the sweep's fit predicts it.
 type SLOEdge struct {
 	Rps       stat.Estimate `json:"rps"`
+	End       string        `json:"end"`       // reached, not-reached (the highest measured rate still holds), infeasible, unknown
 	Objective string        `json:"objective"` // the one that breaks first
 	BoundBy   string        `json:"boundBy"`   // component and resource that bind there, in words
 	Component string        `json:"component,omitempty"`
@@ -194,7 +195,7 @@ type PoolHTTP struct {
 type Verification struct {
 	PredictedRps         stat.Estimate `json:"predictedRps"`
 	MeasuredRps          stat.Estimate `json:"measuredRps"`
-	RelativeError        float64       `json:"relativeError"`        // (predicted − measured) ÷ measured
+	RelativeError        float64       `json:"relativeError"`        // (predicted − measured) ÷ measured; NaN, null in JSON, when there are not both
 	Tolerance            float64       `json:"tolerance"`            // what is still called agreement
 	ObjectiveHeldBelow   *ProofPoint   `json:"objectiveHeldBelow"`   // just below the measured edge
 	ObjectiveMissedAbove *ProofPoint   `json:"objectiveMissedAbove"` // just above it
@@ -207,6 +208,7 @@ type ProofPoint struct {
 	Rps      float64 `json:"rps"`
 	Holds    bool    `json:"holds"`
 	Expected bool    `json:"expected"` // it holds below, or is missed above, as it should
+	Valid    bool    `json:"valid"`    // whether it is a valid measurement
 	Reason   string  `json:"reason"`   // the numbers
 	Phase    int     `json:"phase"`
 }
@@ -225,6 +227,7 @@ type PhaseSummary struct {
 	CPUCores     map[string]stat.Estimate `json:"cpuCores"`       // by component, sum over replicas
 	Throttled    map[string]float64       `json:"throttledRatio"` // by component, share of quota periods
 	Holds        bool                     `json:"holdsObjectives"`
+	HoldsReason  string                   `json:"holdsReason"` // the numbers
 	Verdict      Verdict                  `json:"verdict"`
 	StartSeconds float64                  `json:"startSeconds"`
 	Seconds      float64                  `json:"seconds"`
@@ -232,9 +235,11 @@ type PhaseSummary struct {
 
 // Verdict says whether a phase is a valid measurement.
 type Verdict struct {
-	Valid    bool     `json:"valid"`
-	Reasons  []Reason `json:"reasons"`  // why it is not
-	Warnings []Reason `json:"warnings"` // what to keep in mind though it is
+	Valid        bool     `json:"valid"`        // evidence for an objective held or missed
+	UsableForFit bool     `json:"usableForFit"` // valid, and a steady state that a model may be fitted to
+	Reasons      []Reason `json:"reasons"`      // why it is not valid
+	NotForFit    []Reason `json:"notForFit"`    // why it is of no use for a fit though it is valid
+	Warnings     []Reason `json:"warnings"`     // what to keep in mind
 }
 
 // LoadSummary is what `run` tells of its load phase.

@@ -1,0 +1,152 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/sailplan-io/sailplan/analysis/models"
+	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// edgeOf is the edge of all objectives together, from one set of phases.
+type edgeOf struct {
+	models.Edge
+	objective scenarios.Objective // the one that breaks first
+	known     bool                // whether objective is set
+}
+
+// text names the objective that breaks first; empty when none is known.
+func (e edgeOf) text() string {
+	if !e.known {
+		return ""
+	}
+	return objectiveText(e.objective)
+}
+
+// findEdge returns the highest rate at which every objective holds, as phases
+// show it. Nothing but these phases enters: the blind search is never fitted
+// together with what predicts it.
+func findEdge(phases []examined, objectives []scenarios.Objective, seed uint64) edgeOf {
+	out := edgeOf{Edge: models.Edge{RPS: stat.NotEstimable(len(phases), "there is no objective"), End: models.EdgeUnknown}}
+	var warnings []string
+	for i, o := range objectives {
+		edge := objectiveEdge(phases, o, seed+uint64(i))
+		switch {
+		case edge.End == models.EdgeUnknown && (out.known || len(objectives) > 1):
+			warnings = append(warnings, fmt.Sprintf("%s: %s", objectiveText(o), firstWarning(edge.RPS)))
+			if !out.known {
+				out.Edge = edge
+			}
+		case !out.known || before(edge, out.Edge):
+			low := math.Inf(1)
+			if out.known {
+				low = out.RPS.Low
+			}
+			out.Edge, out.objective, out.known = edge, o, true
+			out.RPS.Low = math.Min(out.RPS.Low, low)
+		default:
+			out.RPS.Low = math.Min(out.RPS.Low, edge.RPS.Low)
+		}
+	}
+	if out.known {
+		out.RPS.Warnings = append(slices.Clone(out.RPS.Warnings), warnings...)
+	}
+	return out
+}
+
+// before reports whether edge a comes at a lower rate than b.
+func before(a, b models.Edge) bool {
+	order := map[models.EdgeEnd]int{models.EdgeInfeasible: 0, models.EdgeReached: 1, models.EdgeNotReached: 2, models.EdgeUnknown: 3}
+	if order[a.End] != order[b.End] {
+		return order[a.End] < order[b.End]
+	}
+	return a.RPS.Value < b.RPS.Value
+}
+
+func firstWarning(e stat.Estimate) string {
+	if len(e.Warnings) == 0 {
+		return "not estimable"
+	}
+	return e.Warnings[0]
+}
+
+func objectiveEdge(phases []examined, o scenarios.Objective, seed uint64) models.Edge {
+	var points []models.EdgePoint
+	for _, phase := range phases {
+		if point, ok := edgePoint(phase, o); ok {
+			points = append(points, point)
+		}
+	}
+	if o.IsLatency() {
+		return models.LatencyEdge(points, o.Latency.Seconds(), seed)
+	}
+	return models.RatioEdge(points, float64(o.ErrorRatio))
+}
+
+// edgePoint returns a phase as a point of the edge; ok is false when it cannot be
+// one. A phase through which a queue grew says on which side of the edge it lies,
+// and so counts when it misses.
+func edgePoint(phase examined, o scenarios.Objective) (point models.EdgePoint, ok bool) {
+	if !phase.summary.Verdict.Valid || !(phase.offered > 0) || phase.Spec.Process == scenarios.Closed {
+		return models.EdgePoint{}, false
+	}
+	for _, reason := range phase.summary.Verdict.NotForFit {
+		switch reason.Code {
+		case CodeNotSettled, CodeCutShort:
+			return models.EdgePoint{}, false
+		case CodeNotStationary:
+			if phase.summary.Holds {
+				return models.EdgePoint{}, false
+			}
+		}
+	}
+	if !o.IsLatency() {
+		return models.EdgePoint{RPS: phase.offered, Value: phase.summary.ErrorRatio}, true
+	}
+	estimate := phase.quantile(o.Quantile)
+	if !estimate.OK() || !(estimate.Low > 0) {
+		return models.EdgePoint{}, false
+	}
+	sd := (math.Log(estimate.High) - math.Log(estimate.Low)) / (2 * 1.96)
+	return models.EdgePoint{RPS: phase.offered, Value: estimate.Value, SD: sd}, true
+}
+
+// clearMiss reports whether a phase misses an objective by more than chance
+// explains: this many answers above the limit would be seen in fewer than one of
+// a hundred phases, if the objective held.
+func clearMiss(phase examined, objectives []scenarios.Objective) bool {
+	for _, o := range objectives {
+		n, allowed := float64(phase.latency.N()), 1-o.Quantile
+		above := phase.latency.ShareAbove(o.Latency.Seconds()) * n
+		if !o.IsLatency() {
+			n, allowed = float64(phase.Counts.Intended), float64(o.ErrorRatio)
+			above = phase.summary.ErrorRatio * n
+		}
+		if n < 1 || above < 1 {
+			continue
+		}
+		if allowed <= 0 || (allowed < 1 && 1-distuv.Binomial{N: math.Round(n), P: allowed}.CDF(math.Round(above)-1) < 0.01) {
+			return true
+		}
+	}
+	return false
+}
+
+// ofKind returns the phases of the given kinds, in order.
+func ofKind(phases []examined, kinds ...scenarios.PhaseKind) []examined {
+	var out []examined
+	for _, p := range phases {
+		if slices.Contains(kinds, p.Spec.Kind) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func valid(phases []examined) []examined {
+	return slices.DeleteFunc(slices.Clone(phases), func(p examined) bool { return !p.summary.Verdict.Valid })
+}

@@ -1,0 +1,68 @@
+package analysis
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// nanosecond is the unit of the histograms of a record, in seconds.
+const nanosecond = 1e-9
+
+// Holds reports whether a phase holds every objective, by the measured quantile
+// itself and the share of arrivals that went wrong, and says by how much. A
+// phase that measured nothing does not hold. Whether the phase is a valid
+// measurement is not its question: see Judge.
+func Holds(phase record.PhaseData, objectives []scenarios.Objective) (holds bool, reason string) {
+	latency := stat.OfHistogram(phase.Latency, nanosecond)
+	return holdsAll(latency, phase.Counts, objectives)
+}
+
+func holdsAll(latency stat.Distribution, counts record.Counts, objectives []scenarios.Objective) (holds bool, reason string) {
+	if counts.Intended == 0 || latency.N() == 0 {
+		return false, "nothing was measured"
+	}
+	if len(objectives) == 0 {
+		return true, "there is no objective"
+	}
+	holds = true
+	words := make([]string, 0, len(objectives))
+	for _, o := range objectives {
+		ok, text := holdsOne(latency, counts, o)
+		holds = holds && ok
+		words = append(words, text)
+	}
+	return holds, strings.Join(words, "; ")
+}
+
+func holdsOne(latency stat.Distribution, counts record.Counts, o scenarios.Objective) (bool, string) {
+	if !o.IsLatency() {
+		ratio := ErrorRatio(counts)
+		if ratio > float64(o.ErrorRatio) {
+			return false, fmt.Sprintf("errors %s > %s", percent(ratio), percent(float64(o.ErrorRatio)))
+		}
+		return true, fmt.Sprintf("errors %s ≤ %s", percent(ratio), percent(float64(o.ErrorRatio)))
+	}
+	seen := latency.Quantile(o.Quantile)
+	name := stat.QuantileName(o.Quantile)
+	if n := latency.N(); n < int64(stat.SamplesFor(o.Quantile)) {
+		name = fmt.Sprintf("%s of only %d answers", name, n)
+	}
+	relation, ok := "≤", true
+	if seen > o.Latency.Seconds() {
+		relation, ok = ">", false
+	}
+	return ok, fmt.Sprintf("%s %s %s %s", name, milliseconds(seen), relation, milliseconds(o.Latency.Seconds()))
+}
+
+// ErrorRatio returns the share of arrivals that went wrong, in [0, 1]: shed,
+// failed, timed out or answered badly. 0 when nothing arrived.
+func ErrorRatio(c record.Counts) float64 {
+	if c.Intended <= 0 {
+		return 0
+	}
+	return min(1, float64(max(c.Errors(), 0))/float64(c.Intended))
+}

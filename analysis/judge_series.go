@@ -1,0 +1,260 @@
+package analysis
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/sailplan-io/sailplan/analysis/models"
+	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// arrivals compares the gaps between sends with the process that was asked for.
+// The effect is judged, not its significance: at these numbers any test rejects.
+func (j *judgement) arrivals() {
+	gaps := j.phase.Generator.ArrivalGaps
+	if gaps.N < 100 || j.waited || !(gaps.MeanSeconds > 0) || !(gaps.CV >= 0) {
+		return
+	}
+	noise := 4 / math.Sqrt(float64(gaps.N))
+	var off float64
+	var process string
+	switch j.phase.Spec.Process {
+	case scenarios.Poisson:
+		off, process = math.Abs(gaps.CV-1), "Poisson arrivals have 1"
+	case scenarios.Constant:
+		// A jitter below a tenth of the tolerated lag is no burst.
+		if gaps.CV*gaps.MeanSeconds < j.conditions.lagLimit()/10 {
+			return
+		}
+		off, process = gaps.CV, "a constant rate has 0"
+	default:
+		return
+	}
+	switch {
+	case off > 0.4+noise:
+		j.invalid(CodeArrivals, "the gaps between sends vary by %.2f of their mean, where %s: this is another load", gaps.CV, process)
+	case off > 0.15+noise:
+		j.warn(CodeArrivals, "the gaps between sends vary by %.2f of their mean, where %s", gaps.CV, process)
+	}
+	if want := j.phase.Spec.Rate.RPS(); want > 0 {
+		if share := math.Abs(1/(gaps.MeanSeconds*want) - 1); share > 0.03+noise {
+			j.invalid(CodeArrivals, "sends came %s apart on average, where %s asks for %s", milliseconds(gaps.MeanSeconds), perSecond(want), milliseconds(1/want))
+		}
+	}
+}
+
+// halves returns the latencies of the first and the second half of the sending,
+// and how many intervals there were.
+func (j *judgement) halves() (first, second stat.Distribution, intervals int) {
+	middle := j.phase.Start + (j.phase.SendEnd-j.phase.Start)/2
+	var parts [2][]stat.Distribution
+	for _, s := range j.phase.Seconds {
+		d := distributionOf(s)
+		if d.N() == 0 {
+			continue
+		}
+		intervals++
+		half := 0
+		if s.Start+(s.End-s.Start)/2 >= middle {
+			half = 1
+		}
+		parts[half] = append(parts[half], d)
+	}
+	return stat.Merge(parts[0]...), stat.Merge(parts[1]...), intervals
+}
+
+func distributionOf(s record.SecondLatency) stat.Distribution {
+	values := make([]float64, len(s.Values))
+	for i, v := range s.Values {
+		values[i] = float64(v) * nanosecond
+	}
+	return stat.NewDistribution(values, s.Counts)
+}
+
+// stationary compares the halves of the phase. A drift must be large, beyond
+// what the number of answers explains, and matter against the objective.
+func (j *judgement) stationary() {
+	first, second, intervals := j.halves()
+	if intervals < 2 || first.N() < 50 || second.N() < 50 {
+		return
+	}
+	limit, quantile, ok := j.conditions.strictest()
+	if !ok {
+		limit, quantile = math.Inf(1), 0.99
+	}
+	holds, _ := holdsAll(j.latency, j.phase.Counts, j.conditions.Objectives)
+	before, after := stat.Quantile(first, 0.5, stat.Confidence), stat.Quantile(second, 0.5, stat.Confidence)
+	apart := before.High < after.Low || after.High < before.Low
+	matters := math.Abs(after.Value-before.Value) > math.Min(limit/20, 0.005)
+	if !apart || !matters || (after.Value < 1.5*before.Value && before.Value < 1.5*after.Value) {
+		j.drift()
+		return
+	}
+	if after.Value < before.Value {
+		j.notForFit(CodeNotSettled, "p50 fell from %s in the first half to %s in the second: the system had not settled", milliseconds(before.Value), milliseconds(after.Value))
+		return
+	}
+	j.notForFit(CodeNotStationary, "p50 rose from %s in the first half to %s in the second: a queue grew, the rate is beyond what the system sustains", milliseconds(before.Value), milliseconds(after.Value))
+	if late := second.Quantile(quantile); ok && holds && late > limit {
+		j.invalid(CodeBreaksLater, "the objective held over the whole phase, but %s of its second half is %s: it would have broken, had the phase been longer", stat.QuantileName(quantile), milliseconds(late))
+	}
+}
+
+// drift looks for a slower trend: of the median over the intervals of a longer
+// phase, and of the CPU from the first half to the second.
+func (j *judgement) drift() {
+	var medians []float64
+	for _, s := range j.phase.Seconds {
+		if d := distributionOf(s); d.N() >= 20 && s.End <= j.phase.SendEnd {
+			medians = append(medians, d.Quantile(0.5))
+		}
+	}
+	if trend := stat.MannKendall(medians); trend.N >= 8 && trend.P < 0.001 && math.Abs(trend.Tau) > 0.6 {
+		from, to := medians[0], medians[len(medians)-1]
+		if math.Max(from, to) > 1.3*math.Min(from, to) {
+			j.warn(CodeNotStationary, "p50 drifted steadily from %s to %s over %d intervals", milliseconds(from), milliseconds(to), trend.N)
+		}
+	}
+	for _, c := range j.conditions.Components {
+		early, late, ok := cpuHalves(j.phase, c.Name)
+		if ok && math.Abs(late-early) > 0.05 && (late > 1.4*early || early > 1.4*late) {
+			j.notForFit(CodeNotSettled, "CPU of %s went from %.2f to %.2f cores between the halves of the phase", c.Name, early, late)
+		}
+	}
+}
+
+// cpuHalves returns the cores that a component used in the halves of the sending;
+// ok needs two samples of each replica in each half.
+func cpuHalves(phase record.PhaseData, component string) (early, late float64, ok bool) {
+	middle := phase.Start + (phase.SendEnd-phase.Start)/2
+	half := func(from, to time.Duration) (float64, bool) {
+		part := phase
+		part.Start, part.SendEnd = from, to
+		return models.Samples(part).Rate(component, record.CPUSeconds)
+	}
+	early, first := half(phase.Start, middle)
+	late, second := half(middle, phase.SendEnd)
+	return early, late, first && second
+}
+
+// enoughAnswers asks whether the quantiles of the objectives exist. Too few
+// answers are still evidence of a miss that no luck explains.
+func (j *judgement) enoughAnswers() {
+	n := j.latency.N()
+	for _, o := range j.conditions.Objectives {
+		if !o.IsLatency() {
+			continue
+		}
+		if need := stat.SamplesFor(o.Quantile); n < int64(need) {
+			j.notForFit(CodeTooFewAnswers, "%s needs at least %d answers, there were %d", stat.QuantileName(o.Quantile), need, n)
+		}
+	}
+}
+
+// sampling looks for components without samples, and for holes in them.
+func (j *judgement) sampling() {
+	for _, c := range j.conditions.Components {
+		replicas := j.samples[c.Name]
+		if len(replicas) == 0 {
+			j.warn(CodeSampleGap, "%s was not sampled during the phase", c.Name)
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(replicas)) {
+			if gap := holes(replicas[name], j.phase); gap != "" {
+				j.warn(CodeSampleGap, "%s: %s", replicaName(c.Name, name), gap)
+			}
+		}
+	}
+}
+
+// holes says what is missing in the samples of a replica, in words; empty: nothing.
+func holes(replica models.Replica, phase record.PhaseData) string {
+	longest, n := time.Duration(0), 0
+	var first, last time.Duration
+	for _, series := range replica {
+		if series.N > n {
+			n, longest, first, last = series.N, series.LongestGap, series.FirstAt, series.LastAt
+		}
+	}
+	sending := phase.SendEnd - phase.Start
+	switch {
+	case n < 2:
+		return fmt.Sprintf("%d sample in the phase, a difference needs two", n)
+	case n >= 4 && longest > 3*(last-first)/time.Duration(n-1):
+		return fmt.Sprintf("no sample for %.2g s", longest.Seconds())
+	case last-first < sending/2:
+		return fmt.Sprintf("samples cover only %.2g s of %.2g s", (last - first).Seconds(), sending.Seconds())
+	}
+	return ""
+}
+
+func replicaName(component, replica string) string {
+	if replica == "" || replica == component {
+		return component
+	}
+	return component + " " + replica
+}
+
+// replicas looks for replicas that came, went or started anew during the phase.
+func (j *judgement) replicas() {
+	middle := j.phase.Start + (j.phase.SendEnd-j.phase.Start)/2
+	for _, c := range j.conditions.Components {
+		came, went, restarted := 0, 0, 0
+		for _, replica := range j.samples[c.Name] {
+			var first, last time.Duration
+			seen, fell := false, false
+			for metric, series := range replica {
+				if !seen || series.FirstAt < first {
+					first = series.FirstAt
+				}
+				last, seen = max(last, series.LastAt), true
+				// Switches and delays are sums over threads, which may end.
+				fell = fell || (series.Fell && (metric == record.CPUSeconds || metric == record.DownRequests))
+			}
+			if !seen {
+				continue
+			}
+			if first > middle {
+				came++
+			}
+			if last < middle {
+				went++
+			}
+			if fell {
+				restarted++
+			}
+		}
+		switch n := len(j.samples[c.Name]); {
+		case restarted > 0:
+			j.invalid(CodeReplicasChanged, "%d of %d replicas of %s started anew during the phase: counters fell", restarted, n, c.Name)
+		case came > 0 && came < n || went > 0 && went < n:
+			j.invalid(CodeReplicasChanged, "the replicas of %s changed during the phase: %d came, %d went", c.Name, came, went)
+		}
+	}
+}
+
+// spread asks whether the load was even enough over the backends to speak of
+// "per replica". What chance explains does not count.
+func (j *judgement) spread() {
+	n, total, largest := float64(len(j.phase.Backends)), 0.0, 0.0
+	for _, answers := range j.phase.Backends {
+		total += float64(answers)
+		largest = math.Max(largest, float64(answers))
+	}
+	if n < 2 || total < 100 {
+		return
+	}
+	mean := total / n
+	excess, noise := largest/mean-1, 4/math.Sqrt(mean)
+	switch {
+	case excess > maxUneven+noise:
+		j.notForFit(CodeUnevenLoad, "the busiest of %.0f backends answered %s more than the mean: there is no load per replica", n, percent(excess))
+	case excess > warnUneven+noise:
+		j.warn(CodeUnevenLoad, "the busiest of %.0f backends answered %s more than the mean", n, percent(excess))
+	}
+}

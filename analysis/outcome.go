@@ -1,0 +1,183 @@
+package analysis
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/sailplan-io/sailplan/analysis/models"
+	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+func notSized() stat.Estimate {
+	return stat.NotEstimable(0, "a run of one load does not look for an edge")
+}
+
+// conclude decides the outcome of a sizing.
+func (r *Result) conclude(rec *record.Record, phases []examined, predicted edgeOf) {
+	sweep := ofKind(phases, scenarios.KindClimb, scenarios.KindSteady)
+	good := valid(sweep)
+	r.Valid = len(good) > 0
+	complete := rec.Ended == record.EndedDone || (r.Verification != nil && r.Verification.ObjectiveHeldBelow != nil && r.Verification.ObjectiveMissedAbove != nil)
+	switch {
+	case len(r.Objectives) == 0:
+		r.settle(Incomplete, "the scenario has no objective, so there is no edge to find")
+	case !complete:
+		r.settle(Incomplete, incompleteWhy(rec, phases))
+	case len(sweep) == 0:
+		r.settle(Incomplete, "nothing was measured")
+	case len(good) == 0:
+		r.Valid = false
+		r.settle(Invalid, fmt.Sprintf("none of %d measured phases is valid: %s", len(sweep), firstReason(r.InvalidReasons)))
+	case infeasible(good, rec.Scenario.Objectives, predicted):
+		r.SLOEdge.End = string(models.EdgeInfeasible)
+		r.settle(Infeasible, infeasibleWhy(good))
+	case !predicted.RPS.OK():
+		r.Valid = false
+		r.settle(Invalid, "the rate at which the objectives break cannot be estimated: "+firstWarning(predicted.RPS))
+	case r.Verification == nil:
+		r.settle(Incomplete, "there was no search that could prove the prediction")
+	case !r.Verification.MeasuredRps.OK():
+		r.Valid = false
+		r.settle(Invalid, "the prediction could not be put to the proof: "+r.Verification.Reason)
+	case r.Verification.Agrees:
+		r.settle(Recommended, "the proof agrees: "+r.Verification.Reason)
+	default:
+		r.settle(Contradicted, "the proof contradicts: "+r.Verification.Reason)
+	}
+}
+
+func (r *Result) settle(outcome Outcome, reason string) {
+	r.Outcome, r.OutcomeReason = outcome, reason
+}
+
+func firstReason(reasons []Reason) string {
+	if len(reasons) == 0 {
+		return "no reason is recorded"
+	}
+	return reasons[0].Message
+}
+
+func incompleteWhy(rec *record.Record, phases []examined) string {
+	after := fmt.Sprintf("after %d phases", len(phases))
+	if len(phases) == 1 {
+		after = "after 1 phase"
+	}
+	why := ""
+	if rec.EndedWhy != "" {
+		why = ": " + rec.EndedWhy
+	}
+	switch rec.Ended {
+	case record.EndedGuard:
+		return "a guard stopped the load " + after + why
+	case record.EndedInterrupted:
+		return "the run was interrupted " + after + why
+	case record.EndedFailed:
+		return "the run broke off " + after + why
+	}
+	return "the run was killed, or is still going on, " + after
+}
+
+// infeasible reports whether no measured rate holds, down to the lowest.
+func infeasible(good []examined, objectives []scenarios.Objective, predicted edgeOf) bool {
+	if predicted.End == models.EdgeReached || predicted.End == models.EdgeNotReached {
+		return false
+	}
+	for _, p := range good {
+		if p.summary.Holds {
+			return false
+		}
+	}
+	return clearMiss(lowest(good), objectives)
+}
+
+func lowest(phases []examined) examined {
+	return slices.MinFunc(phases, func(a, b examined) int { return cmp.Compare(a.offered, b.offered) })
+}
+
+func infeasibleWhy(good []examined) string {
+	p := lowest(good)
+	return fmt.Sprintf("even at %s, the lowest rate that was tried, the objectives are missed: %s; no number of replicas changes that",
+		perSecond(p.summary.OfferedRps), p.summary.HoldsReason)
+}
+
+// judgeLoad fills in the result of `run`: its load phase, and whether the
+// objectives held.
+func (r *Result) judgeLoad(rec *record.Record, phases []examined) {
+	loads := ofKind(phases, scenarios.KindLoad)
+	if len(loads) == 0 {
+		r.settle(Incomplete, incompleteWhy(rec, phases))
+		if rec.Ended == record.EndedDone {
+			r.OutcomeReason = "nothing was measured"
+		}
+		return
+	}
+	load := loads[len(loads)-1]
+	r.Load = loadSummary(load)
+	verdict := load.summary.Verdict
+	r.Valid = verdict.Valid
+	tooFew := slices.IndexFunc(verdict.NotForFit, func(x Reason) bool { return x.Code == CodeTooFewAnswers })
+	switch {
+	case rec.Ended != record.EndedDone && rec.Ended != "" || load.Unfinished:
+		r.settle(Incomplete, incompleteWhy(rec, phases))
+	case !verdict.Valid:
+		r.settle(Invalid, "the measurement is not valid: "+verdict.Reasons[0].Message)
+	case len(r.Objectives) == 0:
+		r.settle(Measured, "there was no objective to hold")
+	case !load.summary.Holds && (tooFew < 0 || clearMiss(load, rec.Scenario.Objectives)):
+		r.settle(Missed, load.summary.HoldsReason)
+	case tooFew >= 0:
+		r.Valid = false
+		r.settle(Invalid, "there is no answer: "+verdict.NotForFit[tooFew].Message)
+	default:
+		r.settle(Held, load.summary.HoldsReason)
+	}
+}
+
+func loadSummary(p examined) *LoadSummary {
+	out := &LoadSummary{
+		Requests:       p.Counts,
+		IntendedRps:    finite(p.offered),
+		AchievedRps:    p.summary.AchievedRps,
+		LatencySeconds: quantiles(p.latency, p.quantile),
+		Statuses:       map[int]int64{},
+		Errors:         map[string]int64{},
+		Generator:      p.Generator,
+		Verdict:        p.summary.Verdict,
+	}
+	for _, s := range []struct {
+		from stat.Distribution
+		to   *map[string]stat.Estimate
+	}{
+		{stat.OfHistogram(p.Service, nanosecond), &out.ServiceSeconds},
+		{stat.OfHistogram(p.SendLag, nanosecond), &out.SendLagSeconds},
+	} {
+		*s.to = quantiles(s.from, func(q float64) stat.Estimate { return stat.Quantile(s.from, q, stat.Confidence) })
+	}
+	for status, n := range p.Statuses {
+		out.Statuses[status] = n
+	}
+	for class, n := range p.PhaseData.Errors {
+		out.Errors[class] = n
+	}
+	return out
+}
+
+// quantiles returns the times that a summary tells: p50, p90, p99, p999, the
+// largest and the mean. The largest has no interval: it grows with the run.
+func quantiles(d stat.Distribution, quantile func(q float64) stat.Estimate) map[string]stat.Estimate {
+	out := map[string]stat.Estimate{
+		"p50": quantile(0.5), "p90": quantile(0.9), "p99": quantile(0.99), "p999": quantile(0.999),
+	}
+	for name, v := range map[string]float64{"max": d.Max(), "mean": d.Mean()} {
+		e := stat.Estimate{Value: v, Low: math.Inf(-1), High: math.Inf(1), N: int(d.N())}
+		if d.N() == 0 {
+			e = stat.NotEstimable(0, "nothing was measured")
+		}
+		out[name] = e
+	}
+	return out
+}

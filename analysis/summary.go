@@ -1,0 +1,101 @@
+package analysis
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/sailplan-io/sailplan/analysis/models"
+	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+)
+
+// Summarize returns a phase in numbers, with its verdict. It needs nothing of
+// the rest of the run, so that it can be used while the run goes on.
+func Summarize(phase record.PhaseData, conditions Conditions) PhaseSummary {
+	return examine(phase, conditions).summary
+}
+
+// examined is a phase with what the analysis needs of it more than once.
+type examined struct {
+	record.PhaseData
+	summary PhaseSummary
+	latency stat.Distribution
+	seconds []stat.Distribution // latency by interval
+	samples models.Sampled
+	offered float64 // rps, as realised
+}
+
+func examine(phase record.PhaseData, conditions Conditions) examined {
+	e := examined{
+		PhaseData: phase,
+		latency:   stat.OfHistogram(phase.Latency, nanosecond),
+		samples:   models.Samples(phase),
+		offered:   models.OfferedRPS(phase),
+	}
+	for _, s := range phase.Seconds {
+		if d := distributionOf(s); d.N() > 0 {
+			e.seconds = append(e.seconds, d)
+		}
+	}
+	holds, reason := holdsAll(e.latency, phase.Counts, conditions.Objectives)
+	e.summary = PhaseSummary{
+		Index: phase.Index, Name: phase.Spec.Name, Kind: string(phase.Spec.Kind),
+		OfferedRps:   phase.Spec.Rate.RPS(),
+		AchievedRps:  achieved(phase),
+		P50:          e.quantile(0.5),
+		P99:          e.quantile(0.99),
+		ErrorRatio:   ErrorRatio(phase.Counts),
+		LagP99:       stat.Quantile(stat.OfHistogram(phase.SendLag, nanosecond), 0.99, stat.Confidence),
+		CPUCores:     map[string]stat.Estimate{},
+		Throttled:    map[string]float64{},
+		Holds:        holds,
+		HoldsReason:  reason,
+		Verdict:      judge(phase, conditions, e.latency, e.samples),
+		StartSeconds: phase.Start.Seconds(),
+		Seconds:      math.Max(0, (phase.SendEnd - phase.Start).Seconds()),
+	}
+	for _, c := range conditions.Components {
+		if cores, ok := e.samples.Rate(c.Name, record.CPUSeconds); ok {
+			e.summary.CPUCores[c.Name] = stat.Estimate{Value: cores, Low: math.Inf(-1), High: math.Inf(1), N: 1}
+		}
+		if ratio, ok := e.samples.Throttled(c.Name); ok {
+			e.summary.Throttled[c.Name] = ratio
+		}
+	}
+	return e
+}
+
+// bootstrapDraws is how many resamples widen the interval of a phase's quantile.
+const bootstrapDraws = 200
+
+// quantile estimates a quantile of the latency. Requests of the same second share
+// its fate, so the interval is no narrower than the one over whole seconds.
+func (e examined) quantile(q float64) stat.Estimate {
+	estimate := stat.Quantile(e.latency, q, stat.Confidence)
+	if !estimate.OK() || len(e.seconds) < 4 {
+		return estimate
+	}
+	random := rand.New(rand.NewPCG(e.Spec.Seed, uint64(e.Index)))
+	return estimate.Widen(stat.Bootstrap(e.seconds, q, 0, bootstrapDraws, random))
+}
+
+// achieved returns how many answers a second came while requests were sent: what
+// came later, while the last answers were awaited, is another rate.
+func achieved(phase record.PhaseData) float64 {
+	answered, at := phase.Counts.Answered, phase.End
+	for _, tick := range phase.Timeline {
+		if tick.At >= phase.SendEnd && tick.At > phase.Start {
+			answered, at = tick.Counts.Answered, tick.At
+			break
+		}
+	}
+	// A last answer that came long after sending ended does not stretch the phase.
+	if at > phase.SendEnd && answered == phase.Counts.Answered && phase.Counts.Answered == phase.Counts.Intended {
+		at = phase.SendEnd
+	}
+	seconds := (at - phase.Start).Seconds()
+	if seconds <= 0 || answered < 0 {
+		return 0
+	}
+	return float64(answered) / seconds
+}
