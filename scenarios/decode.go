@@ -7,6 +7,7 @@ import (
 	"math"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -243,6 +244,9 @@ func setScalar(value reflect.Value, text, tag string) error {
 	}
 	if value.Type() == reflect.TypeFor[time.Duration]() {
 		duration, err := parseDuration(text)
+		if err == nil && !isText {
+			err = fmt.Errorf("expected %s, found %s", expected(value.Type()), text)
+		}
 		value.SetInt(int64(duration))
 		return err
 	}
@@ -284,7 +288,7 @@ func setScalar(value reflect.Value, text, tag string) error {
 // parseDuration reads "50ms", "1m30s" or "2h"; ≥ 0.
 func parseDuration(text string) (time.Duration, error) {
 	duration, err := time.ParseDuration(text)
-	if err != nil || duration < 0 || strings.HasPrefix(text, "+") || strings.HasPrefix(text, "-") {
+	if err != nil || !regexp.MustCompile(durationPattern).MatchString(text) {
 		return 0, fmt.Errorf("expected a duration with its unit (ns, us, ms, s, m, h), found %q", printable(text))
 	}
 	return duration, nil

@@ -88,18 +88,16 @@ const (
 	bytesPattern    = `^[0-9]{1,18}(\.[0-9]{1,9})?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$`
 	cpuPattern      = `^([0-9]{1,9}m|[0-9]{1,6}(\.[0-9]{1,3})?)$`
 	ratioPattern    = `^[0-9]{1,9}(\.[0-9]{1,30})?(e-[0-9]{1,3})? ?%?$`
-	durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`
+	durationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`
 )
 
-// ParseRate reads "5000/s", "2.5k/s", "90/m", "10/h" or "3/7s". Three decimals
-// are kept.
+// ParseRate reads "5000/s", "2.5k/s", "90/m", "10/h" or "3/7s", with at most three
+// decimals.
 func ParseRate(s string) (Rate, error) {
-	text := strings.TrimSpace(s)
-	number, unit, found := strings.Cut(text, "/")
+	number, unit, found := strings.Cut(s, "/")
 	if !found {
 		return Rate{}, fmt.Errorf("rate %q has no unit: write for instance 5000/s, 90/m or 10/h", s)
 	}
-	number, unit = strings.TrimSpace(number), strings.TrimSpace(unit)
 	per, err := parseRateUnit(unit)
 	if err != nil {
 		return Rate{}, fmt.Errorf("rate %q: %w", s, err)
@@ -111,16 +109,16 @@ func ParseRate(s string) (Rate, error) {
 	case strings.HasSuffix(number, "M"):
 		factor, number = 1e6, strings.TrimSuffix(number, "M")
 	}
-	if !isPlainDecimal(strings.TrimPrefix(number, "-")) {
-		return Rate{}, fmt.Errorf("rate %q: %q is not a number", s, number)
-	}
 	value, err := strconv.ParseFloat(number, 64)
-	if err != nil {
+	if err != nil || !isPlainDecimal(strings.TrimPrefix(number, "-")) {
 		return Rate{}, fmt.Errorf("rate %q: %q is not a number", s, number)
 	}
 	value *= factor
 	if value < 0 || value > maxRateCount {
 		return Rate{}, fmt.Errorf("rate %q is outside 0 to 1e9 per %s", s, unit)
+	}
+	if !regexp.MustCompile(ratePattern).MatchString(s) {
+		return Rate{}, fmt.Errorf("rate %q: write a number with at most three decimals, k or M behind it, and the unit, without spaces", s)
 	}
 	if value == 0 {
 		return Rate{}, nil
@@ -132,9 +130,6 @@ func ParseRate(s string) (Rate, error) {
 		return Rate{}, fmt.Errorf("rate %q: a fraction needs a shorter time than %s", s, per)
 	}
 	milli := int64(math.Round(value * 1000))
-	if milli == 0 {
-		return Rate{}, fmt.Errorf("rate %q is below a thousandth per %s: use a longer time, as in 1/h", s, unit)
-	}
 	return Rate{Count: milli, Per: 1000 * per}, nil
 }
 
@@ -296,11 +291,10 @@ type Ratio float64
 
 // ParseRatio reads "20%" or "0.2"; ≥ 0, and finite.
 func ParseRatio(s string) (Ratio, error) {
-	text := strings.TrimSpace(s)
-	if !regexp.MustCompile(ratioPattern).MatchString(text) {
+	if !regexp.MustCompile(ratioPattern).MatchString(s) {
 		return 0, fmt.Errorf("ratio %q is not a share: write for instance 20%% or 0.2", s)
 	}
-	number, isPercent := strings.CutSuffix(text, "%")
+	number, isPercent := strings.CutSuffix(s, "%")
 	number = strings.TrimSpace(number)
 	if isPercent {
 		// The shift is made in decimal, so that 0.1% is the float nearest to 0.001.
