@@ -24,12 +24,18 @@ import (
 	"github.com/sailplan-io/sailplan/scenarios/mesh"
 )
 
+// ServiceHost and ServicePort are what the test service is to the mesh: the
+// destination whose policy applies.
+const (
+	ServiceHost        = "service.lab.svc.cluster.local"
+	ServicePort uint32 = 80
+)
+
 // Names as Istio gives them.
 const (
-	serviceHost     = "service.lab.svc.cluster.local"
-	outboundCluster = "outbound|80||" + serviceHost
+	outboundCluster = "outbound|80||" + ServiceHost
 	inboundCluster  = "inbound|8080||"
-	outboundSNI     = "outbound_.80_._." + serviceHost
+	outboundSNI     = "outbound_.80_._." + ServiceHost
 	// Prefixes of the HTTP statistics: http.<prefix>.downstream_rq_total.
 	gatewayPrefix = "outbound_gateway"
 	sidecarPrefix = "inbound_sidecar"
