@@ -1,10 +1,38 @@
 // Package loadgen drives load and accounts for every arrival.
 //
-//	session, err := loadgen.Open(ctx, plan, options)
-//	facts, err := session.Phase(ctx, phase, sink)
-//	session.Close()
+//		session, err := loadgen.Open(ctx, plan, loadgen.Options{})
+//		facts, err := session.Phase(ctx, phase, sink)
+//		err = session.Close()
 //
-// A Session holds the connections, so that successive phases meet a warm
-// system. Phase blocks until the phase's answers are in. The package owns every
-// goroutine that it starts and waits for it.
+//	 1. Open connects: all of the plan's connections are there, their TLS is done
+//	    and the peers' settings are in, or it fails and says why.
+//	 2. Phase sends one phase's arrivals and blocks until their answers are in.
+//	    Sink is told once an interval what happened in it.
+//	 3. Close says goodbye and waits for every goroutine.
+//
+// Each worker is one operating-system thread that owns its connections alone:
+// it waits for their sockets and for the next arrival in one system call,
+// writes the frames of all requests that have become due in one write per
+// connection, and stamps what comes back as it is read. There is no lock, no
+// channel and no goroutine per request or connection.
+//
+// The loop is open: an arrival never waits for answers to others, only for a
+// free stream, and keeps its intended instant while it waits. Every arrival ends
+// in exactly one of the counts of record.Counts:
+//
+//   - An arrival that finds the backlog full is shed, and so is one that has
+//     waited for a stream until its timeout was over. Those that still wait
+//     when the time to send is over go on waiting, up to their timeouts.
+//   - A request that is sent is answered, failed, or timed out. The timeout
+//     counts from the intended instant; the stream is reset.
+//   - A request that a GOAWAY or REFUSED_STREAM says was not processed is sent
+//     again: it stays in flight, keeps the instants of its first sending, and
+//     is counted in Connections.Retried.
+//
+// When ctx ends, or a guard stops the load, nothing more is sent; what waited is
+// shed, answers are awaited for two seconds more, and what is then still in
+// flight stays so in the counts.
+//
+// Facts come out, never verdicts. The package needs Linux; elsewhere Open
+// returns dial.ErrPlatform.
 package loadgen

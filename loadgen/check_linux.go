@@ -1,0 +1,87 @@
+package loadgen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sailplan-io/sailplan/loadgen/h2"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// Check opens one connection, sends one request of each kind and reports what
+// it found. It fails when no connection can be opened as the plan asks, when a
+// request gets no answer within the plan's timeout, and when all the plan's
+// connections would not fit into the limit of file descriptors. An answer of
+// any status is no failure.
+func Check(ctx context.Context, plan scenarios.Plan) (Reachable, error) {
+	if err := checkPlan(plan); err != nil {
+		return Reachable{}, err
+	}
+	if err := checkDescriptors(plan.Connections.Count); err != nil {
+		return Reachable{}, err
+	}
+	c, err := newConnector(plan)
+	if err != nil {
+		return Reachable{}, err
+	}
+	o, err := c.open(ctx)
+	if err != nil {
+		return Reachable{}, err
+	}
+	found := Reachable{
+		Protocol: string(plan.Endpoint.Protocol),
+		Connect:  o.link.Times().Connect, Handshake: o.link.Times().Handshake,
+	}
+	if state, ok := o.link.State(); ok {
+		found.TLSVersion, found.CipherSuite = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
+	}
+	if limit, ok := o.h2.PeerLimit(); ok {
+		found.MaxStreams = int64(limit)
+	}
+	for kind, r := range c.config.Requests {
+		answer, err := o.ask(ctx, kind, plan.Timeout)
+		if err != nil {
+			_ = o.link.Close()
+			return found, fmt.Errorf("request %q to %s: %w", r.Name, plan.Endpoint.Address, err)
+		}
+		answer.Request = r.Name
+		found.Answers = append(found.Answers, answer)
+	}
+	o.h2.Shutdown()
+	_, _ = o.push()
+	if err := o.link.Close(); err != nil {
+		return found, fmt.Errorf("close the connection to %s: %w", plan.Endpoint.Address, err)
+	}
+	return found, nil
+}
+
+// ask sends one request and waits for its answer.
+func (o opened) ask(ctx context.Context, kind int, timeout time.Duration) (Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	begin := time.Now()
+	if err := o.pump(ctx, func() bool { return o.h2.Free() > 0 || o.h2.Leaving() }); err != nil {
+		return Answer{}, fmt.Errorf("wait for a stream: %w", err)
+	}
+	if o.h2.Leaving() {
+		return Answer{}, errors.New("the server sent GOAWAY")
+	}
+	o.h2.Start(kind, 0)
+	if err := o.pump(ctx, func() bool { return len(o.h2.Done()) > 0 }); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return Answer{}, fmt.Errorf("no answer within %s: %w", timeout, err)
+		}
+		return Answer{}, err
+	}
+	d := o.h2.Done()[0]
+	o.h2.Forget()
+	if d.Outcome != h2.Answered {
+		return Answer{}, fmt.Errorf("no answer: %s", d.Class)
+	}
+	return Answer{
+		Status: int(d.Status), Class: d.Class.String(), Backend: d.Backend, Bytes: d.Received, Time: time.Since(begin),
+	}, nil
+}

@@ -1,0 +1,176 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sailplan-io/sailplan/loadgen/dial"
+	"github.com/sailplan-io/sailplan/loadgen/h2"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// connector opens connections that are ready for requests. It is not changed
+// after it was made, so that any goroutine can use it.
+type connector struct {
+	options dial.Options
+	config  *h2.Config
+	timeout time.Duration
+}
+
+// opened is a connection that is ready for requests.
+type opened struct {
+	link *dial.Link
+	h2   *h2.Conn
+}
+
+// defaultConnectTimeout holds where the plan says nothing.
+const defaultConnectTimeout = 5 * time.Second
+
+func newConnector(plan scenarios.Plan) (*connector, error) {
+	kinds, err := requests(plan)
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", plan.Name, err)
+	}
+	c := &connector{
+		options: dial.Options{Address: plan.Endpoint.Address},
+		config: &h2.Config{
+			Requests: kinds, MaxStreams: plan.Connections.StreamsPerConnection, BackendHeader: backendHeader,
+		},
+		timeout: plan.Connections.ConnectTimeout,
+	}
+	if c.timeout <= 0 {
+		c.timeout = defaultConnectTimeout
+	}
+	if plan.Endpoint.Protocol == scenarios.ProtocolH2 {
+		t := plan.Endpoint.TLS
+		c.options.TLS, err = dial.NewTLS(dial.TLSFiles{
+			CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName,
+			Authority: plan.Endpoint.Authority, Insecure: t.Insecure,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("plan %s: %w", plan.Name, err)
+		}
+	}
+	return c, nil
+}
+
+// open connects, shakes hands and waits for the peer's settings.
+func (c *connector) open(ctx context.Context) (opened, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	link, err := dial.Open(ctx, c.options)
+	if err != nil {
+		return opened{}, err
+	}
+	o := opened{link: link, h2: h2.New(c.config)}
+	if err := o.greet(ctx); err != nil {
+		_ = link.Close()
+		return opened{}, fmt.Errorf("open an HTTP/2 connection to %s: %w", c.options.Address, err)
+	}
+	return o, nil
+}
+
+// greet exchanges settings.
+func (o opened) greet(ctx context.Context) error {
+	err := o.pump(ctx, func() bool { return o.h2.Ready() })
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no SETTINGS from the server in time, does it speak HTTP/2? %w", err)
+	}
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("the server closed without a word, does it speak HTTP/2? %w", err)
+	}
+	return err
+}
+
+// pump moves bytes both ways until done, blocking. It leaves nothing that has
+// come in unread, nor anything unwritten.
+func (o opened) pump(ctx context.Context, done func() bool) error {
+	buffer := make([]byte, 16<<10)
+	for {
+		blocked, err := o.push()
+		if err != nil {
+			return err
+		}
+		if err := o.pull(buffer); err != nil {
+			return err
+		}
+		if done() && !blocked && len(o.h2.Out()) == 0 {
+			return nil
+		}
+		if len(o.h2.Out()) > 0 && !blocked {
+			continue
+		}
+		if err := o.link.Wait(ctx, blocked); err != nil {
+			return err
+		}
+	}
+}
+
+// push writes what waits; blocked says that some is left.
+func (o opened) push() (blocked bool, err error) {
+	if o.link.Pending() {
+		if err := o.link.Flush(); err != nil {
+			return err == dial.ErrWouldBlock, ignoreWouldBlock(err)
+		}
+	}
+	for len(o.h2.Out()) > 0 {
+		n, err := o.link.Write(o.h2.Out())
+		o.h2.Wrote(n)
+		if err != nil {
+			return err == dial.ErrWouldBlock, ignoreWouldBlock(err)
+		}
+		o.h2.Pump()
+	}
+	return false, nil
+}
+
+// pull reads until there is nothing more.
+func (o opened) pull(buffer []byte) error {
+	for {
+		n, err := o.link.Read(buffer)
+		if n > 0 {
+			if err := o.h2.Ingest(buffer[:n], 0); err != nil {
+				_, _ = o.push() // the GOAWAY, if it can be
+				return err
+			}
+		}
+		if err != nil {
+			return ignoreWouldBlock(err)
+		}
+	}
+}
+
+func ignoreWouldBlock(err error) error {
+	if err == dial.ErrWouldBlock {
+		return nil
+	}
+	return err
+}
+
+// spareDescriptors is what the process needs besides connections.
+const spareDescriptors = 64
+
+// checkDescriptors makes sure that the connections fit into the limit of open
+// files.
+func checkDescriptors(connections int) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("read the limit of file descriptors: %w", err)
+	}
+	need := uint64(connections) + spareDescriptors
+	if need > limit.Cur {
+		hard := fmt.Sprint(limit.Max)
+		if limit.Max == math.MaxUint64 {
+			hard = "unlimited"
+		}
+		return fmt.Errorf("%d connections need %d file descriptors, but RLIMIT_NOFILE is %d (hard limit %s): raise it with ulimit -n %d",
+			connections, need, limit.Cur, hard, need)
+	}
+	return nil
+}

@@ -1,0 +1,15 @@
+// Package dial owns how a connection is opened and its TLS.
+//
+//  1. Options say where to connect and, when TLS is wanted, as whom and whom to
+//     trust; NewTLS reads the files.
+//  2. Open resolves, connects and shakes hands, each step with the time it took,
+//     and returns a Link.
+//  3. A Link is a connection that never blocks, for a loop that waits for many
+//     of them at once. TLS is crypto/tls, fed with what has come in.
+//
+// An Error says at which step a connection failed, and why in the terms of the
+// one who has to mend it: no such host, refused, an authority that is not
+// trusted, a name that does not match, a protocol that was not agreed on.
+//
+// The sockets need Linux; elsewhere Open returns ErrPlatform.
+package dial

@@ -1,0 +1,157 @@
+package dial
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// ErrPlatform is returned where there are no sockets that the load generator
+// can use.
+var ErrPlatform = errors.New("the load generator needs Linux")
+
+// ErrWouldBlock is returned by a Link that has nothing to read now, or no room
+// to write.
+var ErrWouldBlock error = wouldBlock{}
+
+// wouldBlock is a temporary net.Error: crypto/tls goes on after those.
+type wouldBlock struct{}
+
+func (wouldBlock) Error() string   { return "the operation would block" }
+func (wouldBlock) Timeout() bool   { return true }
+func (wouldBlock) Temporary() bool { return true }
+
+var _ net.Error = wouldBlock{}
+
+// Cause says why a connection could not be opened.
+type Cause string
+
+// The causes.
+const (
+	CauseAddress     Cause = "bad address"
+	CauseResolve     Cause = "name does not resolve"
+	CauseRefused     Cause = "connection refused"
+	CauseUnreachable Cause = "unreachable"
+	CauseTimeout     Cause = "timeout"
+	CauseInterrupted Cause = "interrupted"
+	CauseDescriptors Cause = "out of file descriptors"
+	CausePorts       Cause = "out of local ports"
+	CauseAuthority   Cause = "certificate of an unknown authority"
+	CauseName        Cause = "certificate for another name"
+	CauseExpired     Cause = "certificate expired or not yet valid"
+	CauseCertificate Cause = "certificate not acceptable"
+	CauseAlert       Cause = "handshake refused by the server"
+	CauseNotTLS      Cause = "server does not speak TLS"
+	CauseClosed      Cause = "closed by the server"
+	CauseNoProtocol  Cause = "server negotiated no protocol"
+	CauseProtocol    Cause = "server negotiated another protocol"
+	CauseOther       Cause = "error"
+	stepResolve            = "resolve"
+	stepConnect            = "connect to"
+	stepHandshake          = "TLS handshake with"
+	protocolHTTP2          = "h2"
+	handshakeAdvice        = "; if it wants a client certificate, set tls.certFile and tls.keyFile"
+)
+
+// Error says why and at which step a connection could not be opened.
+type Error struct {
+	Step    string // resolve, connect to, TLS handshake with
+	Address string // host:port
+	Cause   Cause
+	Err     error // may be nil
+}
+
+// Error says it in one line.
+func (e *Error) Error() string {
+	message := fmt.Sprintf("%s %s: %s", e.Step, e.Address, e.Cause)
+	if e.Err != nil {
+		message += ": " + e.Err.Error()
+	}
+	if e.Cause == CauseAlert && e.Err != nil && strings.Contains(e.Err.Error(), "certificate required") {
+		message += handshakeAdvice
+	}
+	return message
+}
+
+// Unwrap returns what was behind it.
+func (e *Error) Unwrap() error { return e.Err }
+
+// negotiated checks the outcome of ALPN against what was asked for.
+func negotiated(address, asked, got string) error {
+	switch {
+	case got == asked:
+		return nil
+	case got == "":
+		return &Error{Step: stepHandshake, Address: address, Cause: CauseNoProtocol,
+			Err: fmt.Errorf("asked for %s by ALPN, the server chose none, so it would take HTTP/1.1", asked)}
+	}
+	return &Error{Step: stepHandshake, Address: address, Cause: CauseProtocol,
+		Err: fmt.Errorf("asked for %s, server negotiated %s", asked, got)}
+}
+
+// wrap turns an error of a step into an Error with its cause.
+func wrap(step, address string, err error) error {
+	return &Error{Step: step, Address: address, Cause: cause(err), Err: err}
+}
+
+// cause finds out what is behind an error.
+func cause(err error) Cause {
+	var (
+		authority x509.UnknownAuthorityError
+		name      x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		verify    *tls.CertificateVerificationError
+		alert     tls.AlertError
+		record    tls.RecordHeaderError
+		resolve   *net.DNSError
+		op        *net.OpError
+		addr      *net.AddrError
+	)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return CauseTimeout
+	case errors.Is(err, context.Canceled):
+		return CauseInterrupted
+	case errors.As(err, &resolve):
+		return CauseResolve
+	case errors.As(err, &addr):
+		return CauseAddress
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return CauseRefused
+	case errors.Is(err, syscall.ETIMEDOUT):
+		return CauseTimeout
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return CauseUnreachable
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return CauseDescriptors
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return CausePorts
+	case errors.As(err, &authority):
+		return CauseAuthority
+	case errors.As(err, &name):
+		return CauseName
+	case errors.As(err, &invalid):
+		if invalid.Reason == x509.Expired {
+			return CauseExpired
+		}
+		return CauseCertificate
+	case errors.As(err, &verify):
+		return CauseCertificate
+	case errors.As(err, &record):
+		return CauseNotTLS
+	case errors.As(err, &alert):
+		return CauseAlert
+	case errors.As(err, &op) && op.Op == "remote error":
+		return CauseAlert
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return CauseClosed
+	}
+	return CauseOther
+}

@@ -1,0 +1,334 @@
+package loadgen
+
+import (
+	"context"
+	"crypto/tls"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sailplan-io/sailplan/loadgen/dial"
+	"github.com/sailplan-io/sailplan/loadgen/exchange"
+	"github.com/sailplan-io/sailplan/loadgen/h2"
+)
+
+// link is one connection of a worker.
+type link struct {
+	dial       *dial.Link
+	h2         *h2.Conn
+	tag        int32 // place in worker.links
+	generation int32
+	place      int // that it fills; −1 when another one does already
+	since      int64
+	goAways    int // counted already
+	fresh      []uint32
+	after      *link // in the queue of available links
+	queued     bool
+	dirty      bool
+	blocked    bool // the kernel takes no more: no new requests until it does
+	closed     bool
+}
+
+// place is one of the connections that the plan wants.
+type place struct {
+	backoff time.Duration // before the next try
+}
+
+// Bounds of the wait before a connection is tried again.
+const (
+	firstBackoff = 10 * time.Millisecond
+	lastBackoff  = time.Second
+	// steadyAfter is the age in nanoseconds at which a connection counts as a
+	// success, so that its successor is opened at once.
+	steadyAfter = int64(time.Second)
+)
+
+// linkQueue is a queue of links with free streams. Each is in it once at most.
+type linkQueue struct{ head, tail *link }
+
+func (q *linkQueue) put(l *link) {
+	if l.queued {
+		return
+	}
+	l.queued, l.after = true, nil
+	if q.tail != nil {
+		q.tail.after = l
+	} else {
+		q.head = l
+	}
+	q.tail = l
+}
+
+// take returns the next link that can start a stream, nil when there is none.
+func (q *linkQueue) take() *link {
+	for q.head != nil {
+		l := q.head
+		q.head = l.after
+		if q.head == nil {
+			q.tail = nil
+		}
+		l.queued, l.after = false, nil
+		if l.usable() {
+			return l
+		}
+	}
+	return nil
+}
+
+func (l *link) usable() bool { return !l.closed && !l.blocked && l.h2.Free() > 0 }
+
+// offer puts a link that can start a stream at the end of the queue.
+func (w *worker) offer(l *link) {
+	if l.usable() {
+		w.available.put(l)
+	}
+}
+
+// touch notes that a link has something to write.
+func (w *worker) touch(l *link) {
+	if !l.dirty {
+		l.dirty = true
+		w.dirty = append(w.dirty, l)
+	}
+}
+
+// attach takes over a connection for a place.
+func (w *worker) attach(place int, o opened) error {
+	tag := int32(-1)
+	for i, l := range w.links {
+		if l == nil {
+			tag = int32(i)
+			break
+		}
+	}
+	if tag < 0 {
+		w.links = append(w.links, nil)
+		tag = int32(len(w.links) - 1)
+	}
+	w.generation++
+	l := &link{dial: o.link, h2: o.h2, tag: tag, generation: w.generation, place: place, since: w.now()}
+	if err := w.poll.control(unix.EPOLL_CTL_ADD, o.link.FD(), unix.EPOLLIN|unix.EPOLLRDHUP, tag, l.generation); err != nil {
+		_ = o.link.Close()
+		return err
+	}
+	w.links[tag] = l
+	w.open++
+	w.facts.Opened++
+	times := o.link.Times()
+	if len(w.facts.ConnectSeconds) < maxConnectTimes {
+		w.facts.ConnectSeconds = append(w.facts.ConnectSeconds, times.Connect.Seconds())
+	}
+	if state, ok := o.link.State(); ok {
+		o.link.Share(w.sealed)
+		w.facts.TLSVersion, w.facts.CipherSuite = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
+		if len(w.facts.HandshakeSeconds) < maxConnectTimes {
+			w.facts.HandshakeSeconds = append(w.facts.HandshakeSeconds, times.Handshake.Seconds())
+		}
+	}
+	w.settle(l)
+	return nil
+}
+
+// receive reads what has come in on a link, and returns the time.
+func (w *worker) receive(l *link) int64 {
+	l.dial.Arrived()
+	for {
+		n, err := l.dial.Read(w.buffer)
+		now := w.now()
+		if n > 0 {
+			if w.run != nil {
+				w.run.counts.BytesReceived += int64(n)
+			}
+			failure := l.h2.Ingest(w.buffer[:n], now)
+			w.drain(l, now)
+			if failure != nil {
+				w.push(l) // the GOAWAY
+				w.drop(l, exchange.ProtocolError)
+				return now
+			}
+		}
+		switch {
+		case err == dial.ErrWouldBlock:
+			w.settle(l)
+			return now
+		case err != nil:
+			w.drop(l, exchange.ConnectionLost)
+			return now
+		}
+	}
+}
+
+// drain takes over what has ended on a link.
+func (w *worker) drain(l *link, now int64) {
+	done := l.h2.Done()
+	for i := range done {
+		if w.run != nil {
+			w.complete(&done[i], now)
+		}
+	}
+	l.h2.Forget()
+}
+
+// settle follows up on what a peer has sent.
+func (w *worker) settle(l *link) {
+	if n := l.h2.GoAways(); n > l.goAways {
+		w.facts.GoAways += int64(n - l.goAways)
+		l.goAways = n
+	}
+	if limit, ok := l.h2.PeerLimit(); ok && (w.facts.MaxStreams == 0 || int64(limit) < w.facts.MaxStreams) {
+		w.facts.MaxStreams = int64(limit)
+	}
+	if len(l.h2.Out()) > 0 {
+		w.touch(l)
+	}
+	if l.h2.Leaving() {
+		w.replace(l)
+		if l.h2.Active() == 0 {
+			w.drop(l, exchange.GoneAway)
+		}
+		return
+	}
+	w.offer(l)
+}
+
+// flush writes what waits on all links, and stamps what is sent with it.
+func (w *worker) flush() {
+	for i := 0; i < len(w.dirty); i++ { // a link that is lost may make others dirty
+		l := w.dirty[i]
+		l.dirty = false
+		if l.closed {
+			continue
+		}
+		if len(l.fresh) > 0 {
+			w.stamp(l, w.now())
+		}
+		if !l.blocked {
+			w.push(l)
+		}
+	}
+	w.dirty = w.dirty[:0]
+}
+
+// push writes a link's frames until nothing is left or the kernel takes no more.
+func (w *worker) push(l *link) {
+	err := error(nil)
+	if l.dial.Pending() {
+		err = l.dial.Flush()
+	}
+	for err == nil && len(l.h2.Out()) > 0 {
+		var n int
+		n, err = l.dial.Write(l.h2.Out())
+		l.h2.Wrote(n)
+		if w.run != nil {
+			w.run.counts.BytesSent += int64(n)
+		}
+		l.h2.Pump()
+	}
+	switch {
+	case err == nil:
+		w.block(l, false)
+	case err == dial.ErrWouldBlock:
+		w.block(l, true)
+	default:
+		w.drop(l, exchange.ConnectionLost)
+	}
+}
+
+// block changes whether the poller tells when a link can be written again.
+func (w *worker) block(l *link, blocked bool) {
+	if l.blocked == blocked || l.closed {
+		return
+	}
+	l.blocked = blocked
+	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP)
+	if blocked {
+		events |= unix.EPOLLOUT
+	}
+	if err := w.poll.control(unix.EPOLL_CTL_MOD, l.dial.FD(), events, l.tag, l.generation); err != nil {
+		w.drop(l, exchange.ConnectionLost)
+	}
+}
+
+// unblock goes on writing.
+func (w *worker) unblock(l *link) {
+	w.push(l)
+	if !l.closed {
+		w.settle(l)
+	}
+}
+
+// drop closes a link; what is in flight on it has failed with a class.
+func (w *worker) drop(l *link, class exchange.Class) {
+	if l.closed {
+		return
+	}
+	l.closed = true
+	l.h2.Fail(class)
+	w.drain(l, w.now())
+	w.replace(l)
+	_ = l.dial.Close() // which takes it out of the poller, too
+	w.links[l.tag] = nil
+	w.open--
+	w.facts.Closed++
+}
+
+// replace has a successor opened for a link, once.
+func (w *worker) replace(l *link) {
+	if l.place < 0 {
+		return
+	}
+	p := &w.places[l.place]
+	if w.now()-l.since >= steadyAfter {
+		p.backoff = 0
+	}
+	w.dial(l.place)
+	l.place = -1
+}
+
+// dial opens a connection for a place in a goroutine of its own.
+func (w *worker) dial(at int) {
+	if w.ctx.Err() != nil {
+		return
+	}
+	p := &w.places[at]
+	wait := p.backoff
+	p.backoff = min(max(firstBackoff, 2*p.backoff), lastBackoff)
+	w.dialling.Add(1)
+	go func() {
+		defer w.dialling.Done()
+		d := delivery{place: at}
+		if d.err = pause(w.ctx, wait); d.err == nil {
+			d.opened, d.err = w.connector.open(w.ctx)
+		}
+		w.inbox.mu.Lock()
+		w.inbox.fresh = append(w.inbox.fresh, d)
+		w.inbox.mu.Unlock()
+		w.poll.notify()
+	}()
+}
+
+// deliver takes a connection that was opened for a place, or tries again.
+func (w *worker) deliver(d delivery) {
+	err := d.err
+	if err == nil {
+		err = w.attach(d.place, d.opened)
+	}
+	if err != nil {
+		w.dial(d.place)
+	}
+}
+
+// pause waits for a time or the end of ctx.
+func pause(ctx context.Context, wait time.Duration) error {
+	if wait <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,112 @@
+package loadgen
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// poller waits for sockets and for a wake-up from other goroutines, with
+// nanoseconds of resolution.
+type poller struct {
+	epoll, wake int
+	events      []unix.EpollEvent
+	limit       [2]int64 // seconds and nanoseconds of the current wait
+	coarse      bool     // the kernel has no epoll_pwait2 (before 5.11)
+}
+
+// wakeTag marks the event of the wake descriptor.
+const wakeTag = -1
+
+func newPoller(events int) (*poller, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("open a poller: %w", os.NewSyscallError("epoll_create1", err))
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		_ = unix.Close(epoll)
+		return nil, fmt.Errorf("open a poller: %w", os.NewSyscallError("eventfd", err))
+	}
+	p := &poller{epoll: epoll, wake: wake, events: make([]unix.EpollEvent, events)}
+	if err := p.control(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN, wakeTag, 0); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// control adds, changes or removes a descriptor. The tag and the generation come
+// back in its events.
+func (p *poller) control(operation, fd int, events uint32, tag, generation int32) error {
+	event := unix.EpollEvent{Events: events, Fd: tag, Pad: generation}
+	if err := unix.EpollCtl(p.epoll, operation, fd, &event); err != nil {
+		return fmt.Errorf("watch a connection: %w", os.NewSyscallError("epoll_ctl", err))
+	}
+	return nil
+}
+
+// wait waits for events, at most timeout nanoseconds; below 0 means for ever.
+// The result is valid until the next call.
+func (p *poller) wait(timeout int64) ([]unix.EpollEvent, error) {
+	if p.coarse {
+		return p.waitCoarse(timeout)
+	}
+	var limit *[2]int64
+	if timeout >= 0 {
+		p.limit = [2]int64{timeout / 1e9, timeout % 1e9}
+		limit = &p.limit
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])),
+		uintptr(len(p.events)), uintptr(unsafe.Pointer(limit)), 0, 0)
+	switch errno {
+	case 0:
+		return p.events[:n], nil
+	case unix.EINTR:
+		return nil, nil
+	case unix.ENOSYS, unix.EPERM:
+		p.coarse = true
+		return p.waitCoarse(timeout)
+	}
+	return nil, fmt.Errorf("wait for connections: %w", os.NewSyscallError("epoll_pwait2", errno))
+}
+
+// waitCoarse does the same in two calls: ppoll, which has nanoseconds, on the
+// epoll descriptor, then what epoll has.
+func (p *poller) waitCoarse(timeout int64) ([]unix.EpollEvent, error) {
+	var limit *unix.Timespec
+	if timeout >= 0 {
+		ts := unix.NsecToTimespec(timeout)
+		limit = &ts
+	}
+	if timeout != 0 {
+		fds := []unix.PollFd{{Fd: int32(p.epoll), Events: unix.POLLIN}}
+		if _, err := unix.Ppoll(fds, limit, nil); err != nil && err != unix.EINTR {
+			return nil, fmt.Errorf("wait for connections: %w", os.NewSyscallError("ppoll", err))
+		}
+	}
+	n, err := unix.EpollWait(p.epoll, p.events, 0)
+	if err != nil && err != unix.EINTR {
+		return nil, fmt.Errorf("wait for connections: %w", os.NewSyscallError("epoll_wait", err))
+	}
+	return p.events[:max(0, n)], nil
+}
+
+// notify makes wait return. It can be called from any goroutine.
+func (p *poller) notify() {
+	one := [8]byte{1}
+	_, _ = unix.Write(p.wake, one[:]) // fails only when it is notified already
+}
+
+// acknowledge takes back a notification.
+func (p *poller) acknowledge() {
+	var count [8]byte
+	_, _ = unix.Read(p.wake, count[:])
+}
+
+func (p *poller) close() {
+	_ = unix.Close(p.epoll)
+	_ = unix.Close(p.wake)
+}

@@ -1,0 +1,224 @@
+package loadgen
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sailplan-io/sailplan/loadgen/exchange"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/loadgen/schedule"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// run is one phase on one worker. The worker owns it until it has sent the
+// report with last set.
+type run struct {
+	worker   int
+	arrivals *schedule.Arrivals // nil: closed loop
+	mix      *schedule.Mix
+	share    *schedule.Share
+	free     chan *set   // sets that may be recorded into
+	reports  chan report // has room for all sets of all workers
+
+	start, sendEnd     int64 // nanoseconds since the base
+	interval, boundary int64 // boundary is where the current interval ends
+	timeout            int64
+	precise            bool
+
+	nextAt   int64 // of the next arrival
+	nextKind int32
+	hasNext  bool
+	backlog  backlog
+	counts   record.Counts
+	statuses [1000]int64
+	classes  [exchange.Classes]int64
+	backends map[string]int64
+	set      *set
+	gaps     gaps
+	peak     int64 // of in flight
+	wakeUps  int64
+	runDelay float64 // of the thread when the phase began, seconds
+
+	aborted bool
+	drainBy int64 // when aborted
+}
+
+// report is what a worker tells Phase.
+type report struct {
+	worker int
+	set    *set
+	last   bool
+	facts  *workerFacts // with last
+	err    error        // the worker can't go on
+}
+
+// workerFacts are one worker's part of a phase's facts.
+type workerFacts struct {
+	sendEnd, end int64
+	run          *run
+	connections  record.Connections
+	runDelay     float64
+}
+
+// newRun prepares a phase for one of several workers.
+func newRun(plan scenarios.Plan, phase scenarios.Phase, worker, workers int) (*run, error) {
+	r := &run{
+		worker: worker, interval: int64(phase.Interval), timeout: int64(plan.Timeout),
+		precise: plan.Pacing == scenarios.Precise, backends: map[string]int64{},
+	}
+	if r.interval == 0 {
+		r.interval = int64(time.Second)
+	}
+	var err error
+	if r.mix, err = schedule.NewMix(weights(plan), phase.Seed); err != nil {
+		return nil, fmt.Errorf("phase %q: %w", phase.Name, err)
+	}
+	if phase.Process == scenarios.Closed {
+		return r, nil
+	}
+	if r.arrivals, err = schedule.New(phase); err != nil {
+		return nil, err
+	}
+	r.share = schedule.NewShare(workers, phase.Process == scenarios.Poisson, phase.Seed)
+	bound := backlogBound(phase)
+	r.backlog = newBacklog((bound + workers - 1) / workers)
+	return r, nil
+}
+
+// begin sets when the phase starts.
+func (r *run) begin(start, duration int64) {
+	r.start, r.sendEnd = start, start+duration
+	r.boundary = start + r.interval
+	r.set = <-r.free
+	r.set.start = time.Duration(start)
+	r.advance()
+}
+
+// advance looks up the next arrival of this worker.
+func (r *run) advance() {
+	r.hasNext = false
+	if r.arrivals == nil {
+		return
+	}
+	for {
+		offset, ok := r.arrivals.Next()
+		if !ok {
+			return
+		}
+		kind := r.mix.Next()
+		if r.share.Next() == r.worker {
+			r.nextAt, r.nextKind, r.hasNext = r.start+int64(offset), kind, true
+			return
+		}
+	}
+}
+
+// roll ends the interval if its time is over and hands its set over. When both
+// sets are still with the sink the interval goes on.
+func (r *run) roll(now int64, waiting, inFlight int64) {
+	if now < r.boundary {
+		return
+	}
+	end := r.boundary + (now-r.boundary)/r.interval*r.interval
+	r.boundary = end + r.interval
+	select {
+	case next := <-r.free:
+		r.handOver(end, waiting, inFlight, report{})
+		r.set = next
+		r.set.start = time.Duration(end)
+	default:
+	}
+}
+
+func (r *run) handOver(end, waiting, inFlight int64, rep report) {
+	r.counts.Waiting, r.counts.InFlight = waiting, inFlight
+	r.set.end, r.set.counts = time.Duration(end), r.counts
+	rep.worker, rep.set = r.worker, r.set
+	r.reports <- rep
+	r.set = nil
+}
+
+// shed counts an arrival that will not be sent.
+func (r *run) shed(class exchange.Class) {
+	r.counts.Shed++
+	r.classes[class]++
+}
+
+// answered counts a complete answer.
+func (r *run) answered(status int32, class exchange.Class, backend string) {
+	r.counts.Answered++
+	if exchange.IsBad(int(status)) {
+		r.counts.Bad++
+	}
+	if status > 0 && int(status) < len(r.statuses) {
+		r.statuses[status]++
+	}
+	r.classes[class]++
+	if backend == "" {
+		return
+	}
+	if _, known := r.backends[backend]; known || len(r.backends) < maxBackends {
+		r.backends[backend]++
+	}
+}
+
+// gaps collects the moments of the gaps between successive sends.
+type gaps struct {
+	last, n      int64
+	sum, squares float64 // seconds, seconds²
+}
+
+func (g *gaps) sent(at int64) {
+	if g.last != 0 {
+		gap := float64(at-g.last) / 1e9
+		g.n++
+		g.sum += gap
+		g.squares += gap * gap
+	}
+	g.last = at
+}
+
+// waiting is an arrival that is due.
+type waiting struct {
+	intended int64
+	kind     int32
+}
+
+// backlog is a bounded queue of arrivals that are due, in order.
+type backlog struct {
+	ring       []waiting // grows up to bound
+	head, size int
+	bound      int
+}
+
+func newBacklog(bound int) backlog {
+	return backlog{ring: make([]waiting, min(bound, 64)), bound: bound}
+}
+
+func (b *backlog) full() bool { return b.size >= b.bound }
+
+func (b *backlog) push(w waiting) {
+	if b.size == len(b.ring) {
+		ring := make([]waiting, min(b.bound, 2*len(b.ring)))
+		for i := range b.size {
+			ring[i] = b.ring[(b.head+i)%len(b.ring)]
+		}
+		b.ring, b.head = ring, 0
+	}
+	i := b.head + b.size
+	if i >= len(b.ring) {
+		i -= len(b.ring)
+	}
+	b.ring[i] = w
+	b.size++
+}
+
+func (b *backlog) front() waiting { return b.ring[b.head] }
+
+func (b *backlog) pop() {
+	b.head++
+	if b.head == len(b.ring) {
+		b.head = 0
+	}
+	b.size--
+}

@@ -1,0 +1,264 @@
+package loadgen
+
+import (
+	"github.com/sailplan-io/sailplan/loadgen/exchange"
+	"github.com/sailplan-io/sailplan/loadgen/h2"
+)
+
+// maxRetries is how often a request that was not processed is sent again.
+const maxRetries = 3
+
+// send lets everything go that is due and finds a stream.
+func (w *worker) send(now int64) {
+	r := w.run
+	if now < r.start {
+		return
+	}
+	if r.arrivals == nil {
+		w.fill(now)
+	} else {
+		w.release(now)
+		w.dispatch()
+	}
+	w.flush()
+}
+
+// release moves arrivals that are due at an instant into the backlog. Where that
+// is full it makes room by sending, and sheds what finds no stream.
+func (w *worker) release(at int64) {
+	r := w.run
+	for r.hasNext && r.nextAt <= at {
+		r.counts.Intended++
+		if r.backlog.full() {
+			w.dispatch()
+			w.flush()
+		}
+		if r.backlog.full() {
+			r.shed(exchange.Shed)
+		} else {
+			r.backlog.push(waiting{intended: r.nextAt, kind: r.nextKind})
+		}
+		r.advance()
+	}
+}
+
+// dispatch starts what waits, as far as there are streams.
+func (w *worker) dispatch() {
+	r := w.run
+	for len(w.again) > 0 {
+		l := w.available.take()
+		if l == nil {
+			return
+		}
+		token := w.again[0]
+		w.again = w.again[:copy(w.again, w.again[1:])]
+		w.start(l, token)
+	}
+	for r.backlog.size > 0 {
+		l := w.available.take()
+		if l == nil {
+			return
+		}
+		token, ok := w.take()
+		if !ok {
+			w.offer(l)
+			return
+		}
+		due := r.backlog.front()
+		r.backlog.pop()
+		rec := &w.records[token]
+		rec.intended, rec.kind = due.intended, due.kind
+		r.counts.Sent++
+		w.start(l, token)
+	}
+}
+
+// fill keeps every stream busy, in a closed loop.
+func (w *worker) fill(now int64) {
+	r := w.run
+	if r.aborted || now >= r.sendEnd {
+		return
+	}
+	for {
+		l := w.available.take()
+		if l == nil {
+			return
+		}
+		if len(w.again) > 0 {
+			token := w.again[0]
+			w.again = w.again[:copy(w.again, w.again[1:])]
+			w.start(l, token)
+			continue
+		}
+		token, ok := w.take()
+		if !ok {
+			w.offer(l)
+			return
+		}
+		rec := &w.records[token]
+		rec.intended, rec.kind = now, r.mix.Next()
+		r.counts.Intended++
+		r.counts.Sent++
+		w.start(l, token)
+	}
+}
+
+// start sends a record's request on a link that has a free stream.
+func (w *worker) start(l *link, token uint32) {
+	rec := &w.records[token]
+	rec.link = l
+	rec.slot = l.h2.Start(int(rec.kind), token)
+	if rec.retries == 0 {
+		l.fresh = append(l.fresh, token)
+	}
+	w.touch(l)
+	w.offer(l)
+}
+
+// stamp notes that the requests that a link is about to write are sent now. In a
+// closed loop there is no other intention than to send.
+func (w *worker) stamp(l *link, now int64) {
+	r := w.run
+	for _, token := range l.fresh {
+		rec := &w.records[token]
+		rec.sent = now
+		if r.arrivals == nil {
+			rec.intended = now
+		}
+		observe(r.set.requests[rec.kind].SendLag, now-rec.intended)
+		r.gaps.sent(now)
+	}
+	l.fresh = l.fresh[:0]
+}
+
+// take returns an unused record, entered as the newest in flight.
+func (w *worker) take() (token uint32, ok bool) {
+	i := w.unused
+	if i >= 0 {
+		w.unused = w.records[i].after
+	} else {
+		if len(w.records) >= min(w.maximum, maxRecords) {
+			return 0, false
+		}
+		w.records = append(w.records, exchangeRecord{})
+		i = int32(len(w.records) - 1)
+	}
+	w.records[i] = exchangeRecord{before: w.newest, after: -1}
+	if w.newest >= 0 {
+		w.records[w.newest].after = i
+	} else {
+		w.oldest = i
+	}
+	w.newest = i
+	w.inFlight++
+	w.run.peak = max(w.run.peak, w.inFlight)
+	return uint32(i), true
+}
+
+// retire takes a record out of those in flight.
+func (w *worker) retire(token uint32) {
+	rec := &w.records[token]
+	if rec.before >= 0 {
+		w.records[rec.before].after = rec.after
+	} else {
+		w.oldest = rec.after
+	}
+	if rec.after >= 0 {
+		w.records[rec.after].before = rec.before
+	} else {
+		w.newest = rec.before
+	}
+	*rec = exchangeRecord{after: w.unused}
+	w.unused = int32(token)
+	w.inFlight--
+}
+
+// complete takes over what a connection reports as ended.
+func (w *worker) complete(d *h2.Completion, now int64) {
+	r := w.run
+	rec := &w.records[d.Token]
+	rec.link = nil
+	switch d.Outcome {
+	case h2.Answered:
+		hists := &r.set.requests[rec.kind]
+		observe(hists.Latency, now-rec.intended)
+		observe(hists.Service, now-rec.sent)
+		r.answered(d.Status, d.Class, d.Backend)
+		w.retire(d.Token)
+		return
+	case h2.Refused:
+		if !rec.refused {
+			rec.refused = true
+			w.retry(d.Token, d.Class)
+			return
+		}
+	case h2.Unprocessed:
+		w.retry(d.Token, d.Class)
+		return
+	}
+	w.failed(d.Token, d.Class)
+}
+
+// retry sends a request again that was not processed.
+func (w *worker) retry(token uint32, class exchange.Class) {
+	rec := &w.records[token]
+	if rec.retries >= maxRetries || w.run.aborted {
+		w.failed(token, class)
+		return
+	}
+	rec.retries++
+	w.facts.Retried++
+	w.again = append(w.again, token)
+}
+
+// refusal returns why a record waits to be sent again.
+func (w *worker) refusal(token uint32) exchange.Class {
+	if w.records[token].refused {
+		return exchange.ResetRefused
+	}
+	return exchange.GoneAway
+}
+
+// failed counts a request that will get no answer.
+func (w *worker) failed(token uint32, class exchange.Class) {
+	w.run.counts.Failed++
+	w.run.classes[class]++
+	w.retire(token)
+}
+
+// expire gives up what has waited for its timeout, sent or not.
+func (w *worker) expire(now int64) {
+	r := w.run
+	for w.oldest >= 0 {
+		token := w.oldest
+		rec := &w.records[token]
+		if rec.intended+r.timeout > now {
+			break
+		}
+		if rec.link != nil {
+			rec.link.h2.Cancel(rec.slot)
+			w.touch(rec.link)
+			w.offer(rec.link)
+		} else {
+			w.forget(uint32(token))
+		}
+		observe(r.set.requests[rec.kind].Latency, r.timeout)
+		r.counts.TimedOut++
+		r.classes[exchange.TimedOut]++
+		w.retire(uint32(token))
+	}
+	for r.backlog.size > 0 && r.backlog.front().intended+r.timeout <= now {
+		r.backlog.pop()
+		r.shed(exchange.ShedWaiting)
+	}
+}
+
+// forget takes a record out of those that wait to be sent again.
+func (w *worker) forget(token uint32) {
+	for i, t := range w.again {
+		if t == token {
+			w.again = append(w.again[:i], w.again[i+1:]...)
+			return
+		}
+	}
+}

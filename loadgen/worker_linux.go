@@ -1,0 +1,332 @@
+package loadgen
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sailplan-io/sailplan/loadgen/exchange"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+)
+
+// worker is one sending thread and all that it owns: nothing here but the inbox
+// and progress is touched by another goroutine.
+type worker struct {
+	id        int
+	base      time.Time
+	connector *connector
+	poll      *poller
+	inbox     inbox
+	progress  progress
+	dialling  sync.WaitGroup  // goroutines that open connections
+	ctx       context.Context // of the goroutines that open connections
+
+	links      []*link // by tag; nil: the tag is free
+	generation int32
+	places     []place // one for each connection that the plan wants
+	open       int
+	available  linkQueue // links with a free stream, in turn
+	dirty      []*link   // links with something to write
+
+	records  []exchangeRecord
+	unused   int32 // free list of records, −1: none
+	oldest   int32 // records in flight, in order of sending; −1: none
+	newest   int32
+	inFlight int64
+	again    []uint32 // records that wait to be sent again
+	maximum  int      // of records
+
+	buffer, sealed []byte // for what comes in, plain and encrypted
+	run            *run
+	facts          record.Connections // since the last phase ended
+	wakeUps        int64
+}
+
+// exchangeRecord is one request that was sent and is not finished.
+type exchangeRecord struct {
+	intended, sent int64
+	link           *link // nil while it waits to be sent again
+	slot           int32
+	kind           int32
+	before, after  int32 // in the list of those in flight
+	retries        uint8
+	refused        bool // once already
+}
+
+// progress is what other goroutines may know at any time.
+type progress struct {
+	outcomes, errors atomic.Int64 // of the current phase
+}
+
+// inbox is what other goroutines have for a worker.
+type inbox struct {
+	mu     sync.Mutex // guards all fields below
+	run    *run
+	start  int64
+	length int64
+	abort  *run // the phase that is to end
+	stop   bool
+	fresh  []delivery
+}
+
+// delivery is a connection that was opened for a place, or the error.
+type delivery struct {
+	place  int
+	opened opened
+	err    error
+}
+
+// readBuffer is the size of the buffers for what comes in, in bytes.
+const readBuffer = 64 << 10
+
+func newWorker(id int, base time.Time, c *connector, connections int) (*worker, error) {
+	poll, err := newPoller(min(1024, connections+8))
+	if err != nil {
+		return nil, err
+	}
+	return &worker{
+		id: id, base: base, connector: c, poll: poll, places: make([]place, connections),
+		unused: -1, oldest: -1, newest: -1, maximum: 2*connections*c.config.MaxStreams + 64,
+		buffer: make([]byte, readBuffer), sealed: make([]byte, readBuffer),
+	}, nil
+}
+
+// now returns the nanoseconds since the base, by the monotonic clock.
+func (w *worker) now() int64 { return int64(time.Since(w.base)) }
+
+// loop runs until it is told to stop.
+func (w *worker) loop() {
+	// Never unlocked: the thread has a timer slack of its own and ends here.
+	runtime.LockOSThread()
+	// 1 ns instead of 50 µs; without permission wake-ups are coarser, which the
+	// send lag shows.
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+	for {
+		patience := w.patience(w.now())
+		events, err := w.poll.wait(patience)
+		if err != nil {
+			w.broken(err)
+			return
+		}
+		if patience != 0 {
+			w.wakeUps++ // not each turn of a spin
+		}
+		now := w.now()
+		if w.run != nil {
+			w.roll(now)
+			w.send(now)
+		}
+		if stop := w.serve(events); stop {
+			w.shutDown()
+			return
+		}
+		if w.run != nil {
+			now = w.now()
+			w.expire(now)
+			w.send(now)
+		}
+		w.flush()
+		if w.run != nil {
+			w.publish()
+			w.finish(w.now())
+		}
+	}
+}
+
+// spinStretch is for how long before an arrival precise pacing does not sleep, in
+// nanoseconds: longer than a sleeping thread takes to wake up.
+const spinStretch = int64(200 * time.Microsecond)
+
+// patience returns how long the loop may sleep, in nanoseconds; −1: until
+// something happens.
+func (w *worker) patience(now int64) int64 {
+	r := w.run
+	if r == nil {
+		return -1
+	}
+	until := r.boundary
+	if now < r.sendEnd {
+		until = min(until, r.sendEnd)
+	}
+	if r.hasNext {
+		at := r.nextAt
+		if r.precise {
+			at -= spinStretch
+		}
+		until = min(until, at)
+	}
+	if now < r.start {
+		until = min(until, r.start)
+	}
+	if w.oldest >= 0 {
+		until = min(until, w.records[w.oldest].intended+r.timeout)
+	}
+	if r.backlog.size > 0 {
+		until = min(until, r.backlog.front().intended+r.timeout)
+	}
+	if r.aborted {
+		until = min(until, r.drainBy)
+	}
+	return max(0, until-now)
+}
+
+// serve handles what the poller returned.
+func (w *worker) serve(events []unix.EpollEvent) (stop bool) {
+	for i := range events {
+		e := &events[i]
+		if e.Fd == wakeTag {
+			w.poll.acknowledge()
+			if w.collect() {
+				return true
+			}
+			continue
+		}
+		l := w.links[e.Fd]
+		if l == nil || l.generation != e.Pad {
+			continue // closed while this batch was handled
+		}
+		if e.Events&unix.EPOLLOUT != 0 {
+			w.unblock(l)
+		}
+		if e.Events&^unix.EPOLLOUT != 0 && !l.closed {
+			now := w.receive(l)
+			// A long batch of answers does not hold up arrivals for long.
+			if r := w.run; r != nil && r.hasNext && now-r.nextAt > maxHold {
+				w.send(now)
+			}
+		}
+	}
+	return false
+}
+
+// maxHold is for how long reading answers may hold up an arrival, in nanoseconds.
+const maxHold = int64(100 * time.Microsecond)
+
+// collect empties the inbox.
+func (w *worker) collect() (stop bool) {
+	w.inbox.mu.Lock()
+	r, start, length := w.inbox.run, w.inbox.start, w.inbox.length
+	abort, fresh := w.inbox.abort, w.inbox.fresh
+	stop = w.inbox.stop
+	w.inbox.run, w.inbox.abort, w.inbox.fresh = nil, nil, nil
+	w.inbox.mu.Unlock()
+	for _, d := range fresh {
+		w.deliver(d)
+	}
+	if r != nil {
+		r.begin(start, length)
+		r.runDelay = runDelay()
+		r.wakeUps = w.wakeUps
+		w.run = r
+		w.progress.outcomes.Store(0)
+		w.progress.errors.Store(0)
+	}
+	if abort != nil && abort == w.run {
+		w.abort(w.now())
+	}
+	return stop
+}
+
+// abort ends sending: what waits is shed, and answers are awaited for a while.
+func (w *worker) abort(now int64) {
+	r := w.run
+	if r.aborted {
+		return
+	}
+	r.aborted = true
+	r.hasNext = false
+	r.drainBy = now + int64(drainTime)
+	r.sendEnd = min(r.sendEnd, max(now, r.start))
+	for ; r.backlog.size > 0; r.backlog.pop() {
+		r.shed(exchange.ShedInterrupted)
+	}
+	for _, token := range w.again {
+		w.failed(token, w.refusal(token))
+	}
+	w.again = w.again[:0]
+}
+
+// publish lets others see how the phase goes.
+func (w *worker) publish() {
+	c := &w.run.counts
+	w.progress.outcomes.Store(c.Answered + c.Failed + c.TimedOut + c.Shed)
+	w.progress.errors.Store(c.Errors())
+}
+
+// roll ends an interval in time. Arrivals that were due in it are counted in it.
+func (w *worker) roll(now int64) {
+	r := w.run
+	if now < r.boundary {
+		return
+	}
+	w.release(r.boundary + (now-r.boundary)/r.interval*r.interval - 1)
+	r.roll(now, int64(r.backlog.size), w.inFlight)
+}
+
+// finish ends the phase when nothing is left to do in it.
+func (w *worker) finish(now int64) {
+	r := w.run
+	done := now >= r.sendEnd && !r.hasNext && r.backlog.size == 0 && w.inFlight == 0
+	if !done && !(r.aborted && now >= r.drainBy) {
+		return
+	}
+	for token := w.oldest; token >= 0; token = w.records[token].after {
+		// Unanswered when the load was stopped: they stay in flight in the counts.
+		if rec := &w.records[token]; rec.link != nil {
+			rec.link.h2.Cancel(rec.slot)
+			w.touch(rec.link)
+		}
+	}
+	left := w.inFlight
+	for w.oldest >= 0 {
+		w.retire(uint32(w.oldest))
+	}
+	w.flush()
+	w.run = nil
+	facts := &workerFacts{sendEnd: r.sendEnd, end: now, run: r, connections: w.takeFacts(), runDelay: runDelay() - r.runDelay}
+	r.wakeUps = w.wakeUps - r.wakeUps
+	r.handOver(now, 0, left, report{last: true, facts: facts})
+}
+
+// takeFacts returns what happened to connections since it was last called.
+func (w *worker) takeFacts() record.Connections {
+	facts := w.facts
+	facts.Open = w.open
+	w.facts = record.Connections{TLSVersion: facts.TLSVersion, CipherSuite: facts.CipherSuite, MaxStreams: facts.MaxStreams}
+	return facts
+}
+
+// broken ends the worker after an error of the poller, which can't happen as
+// long as the descriptors are ours.
+func (w *worker) broken(err error) {
+	r := w.run
+	if r == nil {
+		w.inbox.mu.Lock()
+		r, w.inbox.run = w.inbox.run, nil
+		w.inbox.mu.Unlock()
+	}
+	w.shutDown()
+	if r != nil {
+		r.reports <- report{worker: w.id, last: true, err: err}
+	}
+}
+
+// shutDown says goodbye on all connections.
+func (w *worker) shutDown() {
+	for _, l := range w.links {
+		if l == nil || l.closed {
+			continue
+		}
+		l.h2.Shutdown()
+		w.push(l)
+		w.drop(l, exchange.ConnectionLost)
+	}
+}
+
+// maxRecords bounds a list index.
+const maxRecords = math.MaxInt32
