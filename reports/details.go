@@ -92,7 +92,7 @@ func phaseSection(result analysis.Result) Section {
 	}
 	components, throttled := phaseComponents(result), throttledComponents(result)
 	t := Table{
-		Caption: "CPU in cores, all replicas of a component together. Held: whether the objectives held. Only valid steady phases enter a fit",
+		Caption: "CPU in cores, all replicas of a component together. Fit: models are fitted to this phase",
 		Columns: []Column{
 			{Title: "#", Right: true}, {Title: "Phase"}, {Title: "Offered", Right: true}, {Title: "Reached", Right: true},
 			{Title: "p50", Right: true}, {Title: "p99", Right: true}, {Title: "Errors", Right: true}, {Title: "Lag p99", Right: true},
@@ -104,7 +104,7 @@ func phaseSection(result analysis.Result) Section {
 	for _, name := range throttled {
 		t.Columns = append(t.Columns, Column{Title: "Throttled " + name, Right: true})
 	}
-	t.Columns = append(t.Columns, Column{Title: "Held"}, Column{Title: "Valid"}, Column{Title: "Remarks", Prose: true})
+	t.Columns = append(t.Columns, Column{Title: "Result"}, Column{Title: "Remarks", Prose: true})
 	for _, p := range result.Phases {
 		row := Row{Cells: []string{
 			strconv.Itoa(p.Index), phaseName(p), Rate(p.OfferedRps), Rate(p.AchievedRps),
@@ -116,17 +116,13 @@ func phaseSection(result analysis.Result) Section {
 		for _, name := range throttled {
 			row.Cells = append(row.Cells, phaseThrottled(p, name))
 		}
-		held, valid := "yes", "yes"
-		if !p.Holds {
-			held = "no"
-		}
 		switch {
 		case !p.Verdict.Valid:
-			valid, row.Level = "no", Bad
+			row.Level = Bad
 		case len(p.Verdict.Warnings) > 0:
 			row.Level = Warning
 		}
-		row.Cells = append(row.Cells, held, valid, remarks(p.Verdict))
+		row.Cells = append(row.Cells, phaseResult(p), remarks(p.Verdict))
 		t.Rows = append(t.Rows, row)
 	}
 	return Section{Title: "Phases", Detail: true, Blocks: []Block{t}}
@@ -158,6 +154,21 @@ func phaseName(p analysis.PhaseSummary) string {
 	return p.Kind + " " + p.Name
 }
 
+// phaseResult says whether the objectives held, if that can be said.
+func phaseResult(p analysis.PhaseSummary) string {
+	text := "held"
+	switch {
+	case !p.Verdict.Valid:
+		return "not valid"
+	case !p.Holds:
+		text = "missed"
+	}
+	if p.Verdict.UsableForFit {
+		text += ", fit"
+	}
+	return text
+}
+
 // throttledComponents returns the names of components that a quota stopped.
 func throttledComponents(result analysis.Result) []string {
 	seen := map[string]bool{}
@@ -187,11 +198,17 @@ func phaseThrottled(p analysis.PhaseSummary, component string) string {
 	return Percent(ratio)
 }
 
-// remarks are the reasons and the warnings of a verdict.
+// remarks are the reasons and the warnings of a verdict. That a phase which is
+// not valid is of no use for a fit either need not be said.
 func remarks(v analysis.Verdict) string {
 	var parts []string
 	for _, r := range v.Reasons {
 		parts = append(parts, reasonText(r))
+	}
+	if v.Valid {
+		for _, r := range v.NotForFit {
+			parts = append(parts, "not for a fit: "+reasonText(r))
+		}
 	}
 	for _, r := range v.Warnings {
 		parts = append(parts, reasonText(r))

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"math"
 	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis"
@@ -25,7 +26,7 @@ func proofSection(result analysis.Result) Section {
 		s.Blocks = append(s.Blocks, KeyValues{[]KeyValue{
 			{"SLO edge predicted by the sweep's fit", Estimate(v.PredictedRps, PerSecond)},
 			{"SLO edge measured by a blind search", Estimate(v.MeasuredRps, PerSecond)},
-			{"Predicted against measured", SignedPercent(v.RelativeError) + " (agreement is up to ±" + Percent(v.Tolerance) + ")"},
+			{"Predicted against measured", apart(v)},
 		}})
 	}
 	if checks := sizingObjectives(result); len(checks) > 0 {
@@ -35,16 +36,39 @@ func proofSection(result analysis.Result) Section {
 	return s
 }
 
+func apart(v *analysis.Verification) string {
+	if math.IsNaN(v.RelativeError) {
+		return "there are not both"
+	}
+	return SignedPercent(v.RelativeError) + " (agreement is up to ±" + Percent(v.Tolerance) + ")"
+}
+
+// warningsOf are notes with what to keep in mind about an estimate that there is.
+func warningsOf(what string, e stat.Estimate) []Block {
+	if !e.OK() {
+		return nil
+	}
+	var notes []Block
+	for _, warning := range e.Warnings {
+		notes = append(notes, Note{Warning, what + ": " + warning})
+	}
+	return notes
+}
+
 // sizingObjectives says of each objective whether the recommendation holds it.
 func sizingObjectives(result analysis.Result) []Check {
 	var checks []Check
+	held := "held up to the SLO edge of the chain, "
+	if result.SLOEdge.End == edgeNotReached {
+		held = "held up to the highest rate measured, "
+	}
 	for _, o := range result.Objectives {
 		c := Check{Name: o.Text, Status: Unknown, Text: "no valid answer"}
 		breaksFirst := result.SLOEdge.Objective == "" || result.SLOEdge.Objective == o.Text
 		switch {
 		case result.Outcome == analysis.Recommended:
 			c.Status = Passed
-			c.Text = "held up to the SLO edge of the chain, " + Estimate(result.SLOEdge.Rps, PerSecond)
+			c.Text = held + Estimate(result.SLOEdge.Rps, PerSecond)
 		case result.Outcome == analysis.Infeasible && breaksFirst:
 			c.Status, c.Text = Failed, "no number of replicas meets it"
 		case result.Outcome == analysis.Infeasible:
@@ -80,7 +104,11 @@ func pointCheck(name string, p *analysis.ProofPoint) Check {
 	if p.Reason != "" {
 		c.Text += ": " + p.Reason
 	}
-	if p.Expected {
+	switch {
+	case !p.Valid:
+		c.Status = Unknown
+		c.Text += ", not a valid measurement"
+	case p.Expected:
 		c.Status = Passed
 	}
 	return c

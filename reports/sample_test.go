@@ -19,6 +19,7 @@ func samples() map[string]analysis.Result {
 		"embedded":     embedded(),
 		"infeasible":   infeasible(),
 		"contradicted": contradicted(),
+		"not-reached":  notReached(),
 		"invalid":      invalid(),
 		"incomplete":   incomplete(),
 		"empty":        {},
@@ -66,7 +67,7 @@ func recommended() analysis.Result {
 			Reason: "12 000/s × 1.2 headroom × 1.08^12 growth",
 		},
 		SLOEdge: analysis.SLOEdge{
-			Rps: est(1240, 1180, 1300, 9), Objective: "p99 ≤ 50 ms", BoundBy: "CPU quota of the gateway (300m)",
+			Rps: est(1240, 1180, 1300, 9), End: "reached", Objective: "p99 ≤ 50 ms", BoundBy: "CPU quota of the gateway (300m)",
 			Component: "gateway", Resource: "cpu-quota",
 		},
 		Components: []analysis.Component{gateway(), sidecar(), service()},
@@ -84,8 +85,8 @@ func recommended() analysis.Result {
 		},
 		Verification: &analysis.Verification{
 			PredictedRps: est(1240, 1180, 1300, 9), MeasuredRps: est(1203, 1190, 1216, 6), RelativeError: 0.0308, Tolerance: 0.2,
-			ObjectiveHeldBelow:   &analysis.ProofPoint{Rps: 1143, Holds: true, Expected: true, Reason: "p99 was 31.2 ms, errors 0 %", Phase: 17},
-			ObjectiveMissedAbove: &analysis.ProofPoint{Rps: 1323, Holds: false, Expected: true, Reason: "p99 was 71.8 ms, errors 0 %", Phase: 18},
+			ObjectiveHeldBelow:   &analysis.ProofPoint{Rps: 1143, Holds: true, Expected: true, Valid: true, Reason: "p99 was 31.2 ms, errors 0 %", Phase: 17},
+			ObjectiveMissedAbove: &analysis.ProofPoint{Rps: 1323, Holds: false, Expected: true, Valid: true, Reason: "p99 was 71.8 ms, errors 0 %", Phase: 18},
 			Agrees:               true,
 			Reason:               "predicted 1 240/s, measured 1 203/s: 3.1 % apart, within 20 %",
 		},
@@ -208,10 +209,13 @@ func phases() []analysis.PhaseSummary {
 				"service": est(r.cpu*0.3, r.cpu*0.28, r.cpu*0.32, 5),
 			},
 			Throttled: map[string]float64{"gateway": r.throttled},
-			Holds:     r.holds, Verdict: analysis.Verdict{Valid: true}, StartSeconds: start, Seconds: 5,
+			Holds:     r.holds, Verdict: analysis.Verdict{Valid: true, UsableForFit: r.kind == "steady"}, StartSeconds: start, Seconds: 5,
 		}
 		if r.name == "steady 2" {
 			p.Verdict.Warnings = []analysis.Reason{{Code: "few-samples", Message: "1 500 requests: p99 rests on 15 of them"}}
+		}
+		if r.name == "climb 4" {
+			p.Verdict.NotForFit = []analysis.Reason{{Code: "not-stationary", Message: "latency still grew when sending ended"}}
 		}
 		if r.name == "search 1" {
 			p.Verdict = analysis.Verdict{Reasons: []analysis.Reason{{Code: "steal", Message: "another guest took 7 % of the processors"}}}
@@ -264,13 +268,29 @@ func infeasible() analysis.Result {
 	return r
 }
 
+// notReached is a sizing whose objective held at the highest rate there was.
+func notReached() analysis.Result {
+	r := recommended()
+	highest := stat.Estimate{
+		Value: 2000, Low: 2000, High: math.Inf(1), Confidence: 0.95, N: 9,
+		Warnings: []string{"the highest measured rate still holds: the edge is beyond it"},
+	}
+	r.SLOEdge = analysis.SLOEdge{Rps: highest, End: "not-reached"}
+	r.Verification = &analysis.Verification{
+		PredictedRps: highest, MeasuredRps: highest, RelativeError: math.NaN(), Tolerance: 0.2, Agrees: true,
+		Reason:             "both the sweep and the search hold the objectives up to the highest rates they tried, 2000/s and 2000/s",
+		ObjectiveHeldBelow: &analysis.ProofPoint{Rps: 1900, Holds: true, Expected: true, Reason: "p99 was 44 ms"},
+	}
+	return r
+}
+
 func contradicted() analysis.Result {
 	r := recommended()
 	r.Outcome = analysis.Contradicted
 	r.OutcomeReason = "Predicted 1 612/s, measured 1 203/s: 34 % apart, more than 20 %."
 	r.Verification.PredictedRps = est(1612, 1530, 1690, 9)
 	r.Verification.RelativeError, r.Verification.Agrees, r.Verification.Reason = 0.34, false, "predicted 1 612/s, measured 1 203/s: 34 % apart, more than 20 %"
-	r.Verification.ObjectiveMissedAbove = &analysis.ProofPoint{Rps: 1323, Holds: true, Reason: "p99 was 44 ms", Phase: 18}
+	r.Verification.ObjectiveMissedAbove = &analysis.ProofPoint{Rps: 1323, Holds: true, Valid: true, Reason: "p99 was 44 ms", Phase: 18}
 	return r
 }
 

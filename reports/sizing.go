@@ -305,6 +305,9 @@ func poolNumber(n int) string {
 	return strconv.Itoa(n)
 }
 
+// edgeNotReached is SLOEdge.End when the highest measured rate still holds.
+const edgeNotReached = "not-reached"
+
 // capacitySection shows the three capacities beside each other.
 func capacitySection(result analysis.Result) Section {
 	if len(result.Components) == 0 {
@@ -313,6 +316,9 @@ func capacitySection(result analysis.Result) Section {
 	var blocks []Block
 	edge := result.SLOEdge
 	items := []KeyValue{{"SLO edge of the whole chain", Estimate(edge.Rps, PerSecond)}}
+	if edge.End == edgeNotReached {
+		items[0].Value = "not reached: the objectives still hold at the highest rate measured, " + Value(edge.Rps, PerSecond)
+	}
 	if edge.Objective != "" {
 		items = append(items, KeyValue{"Breaks first", edge.Objective})
 	}
@@ -320,6 +326,7 @@ func capacitySection(result analysis.Result) Section {
 		items = append(items, KeyValue{"Bound by", edge.BoundBy})
 	}
 	blocks = append(blocks, KeyValues{items})
+	blocks = append(blocks, warningsOf("SLO edge", edge.Rps)...)
 	t := Table{
 		Caption: "Per replica: the rate at which the objective breaks, the rate at which the CPU reaches its limit, " +
 			"and the rate to run at, are three different numbers",
@@ -368,6 +375,7 @@ func candidateSection(result analysis.Result) Section {
 		blocks = append(blocks, whyNot(c.Name, "SLO edge", c.SLOEdgeRps)...)
 		blocks = append(blocks, whyNot(c.Name, "CPU at its limit", c.CPULimitRps)...)
 		blocks = append(blocks, whyNot(c.Name, "operating capacity", c.CapacityPerReplicaRps.Estimate)...)
+		blocks = append(blocks, warningsOf(c.Name+": operating capacity", c.CapacityPerReplicaRps.Estimate)...)
 	}
 	return Section{Title: "Why this capacity", Detail: true, Blocks: blocks}
 }

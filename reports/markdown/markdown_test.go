@@ -44,7 +44,7 @@ func write(t *testing.T, d reports.Document) string {
 }
 
 var names = []string{
-	"recommended", "target", "embedded", "infeasible", "contradicted", "invalid", "incomplete", "empty", "hostile", "load-held", "load-missed",
+	"recommended", "target", "embedded", "infeasible", "contradicted", "not-reached", "invalid", "incomplete", "empty", "hostile", "load-held", "load-missed",
 }
 
 func TestGolden(t *testing.T) {

@@ -55,6 +55,7 @@ func TestGolden(t *testing.T) {
 		{"recommended", "recommended-60", terminal.Options{Width: 60}},
 		{"contradicted", "contradicted", terminal.Options{}},
 		{"embedded", "embedded", terminal.Options{}},
+		{"not-reached", "not-reached", terminal.Options{}},
 		{"infeasible", "infeasible", terminal.Options{}},
 		{"invalid", "invalid", terminal.Options{}},
 		{"incomplete", "incomplete", terminal.Options{}},
