@@ -43,7 +43,7 @@ func Decode(name string, data []byte) (*Scenario, error) {
 	case len(documents) > 1:
 		return nil, Errors{documents[1].Problem(documents[1].Root, "", "a second document: a file holds one scenario")}
 	}
-	s, err := decodeRoot(documents[0], documents[0].Root)
+	s, err := decodeRoot(documents[0], documents[0].Root, "apiVersion", "kind")
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,8 @@ func Decode(name string, data []byte) (*Scenario, error) {
 	return s, nil
 }
 
-func decodeRoot(document Document, root *yaml.Node) (*Scenario, error) {
+// decodeRoot reads a scenario in which the keys of the given names are required.
+func decodeRoot(document Document, root *yaml.Node, required ...string) (*Scenario, error) {
 	s := &Scenario{}
 	d := decoder{
 		document: document,
@@ -59,6 +60,11 @@ func decodeRoot(document Document, root *yaml.Node) (*Scenario, error) {
 		origin:   &origin{document: document, at: make(map[string]place), zero: make(map[string]bool)},
 	}
 	d.decode(root, reflect.ValueOf(s).Elem(), "", field{})
+	for _, key := range required {
+		if _, written := d.origin.at[key]; !written && root.Kind == yaml.MappingNode {
+			d.fail(root, key, "is missing", "write "+key+": "+d.fields["Scenario."+key].enum[0])
+		}
+	}
 	if err := d.problems.orNil(); err != nil {
 		return nil, err
 	}

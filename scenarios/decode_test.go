@@ -19,6 +19,7 @@ func TestDecodeErrors(t *testing.T) {
 	}{
 		"empty":                 {"", []string{"f.yaml:1:1: the scenario is empty"}},
 		"only a comment":        {"# nothing\n", []string{"the scenario is empty"}},
+		"no version, no kind":   {"lab: {}\n", []string{"f.yaml:1:1: apiVersion: is missing", "write kind: Scenario"}},
 		"two documents":         {minimal + "---\n" + minimal, []string{"f.yaml:6:1: a second document"}},
 		"misspelt key":          {minimal + "connections:\n  cout: 8\n", []string{"f.yaml:6:3: connections.cout: unknown key", "    6 |   cout: 8\n      |   ^", `did you mean "count"?`}},
 		"wrong case":            {minimal + "connections: {streamsperconnection: 8}\n", []string{`did you mean "streamsPerConnection"?`}},

@@ -8,16 +8,13 @@ import (
 )
 
 // Defaults returns a copy of the scenario in which every key that was left out
-// has its default. A zero that the file spells out is kept, and the apiVersion and
-// kind of a file are not invented. The result of Defaults is not changed by
-// Defaults.
+// has its default. A zero that the file spells out is kept. The result of
+// Defaults is not changed by Defaults.
 func Defaults(s Scenario) Scenario {
 	s = s.clone()
 	d := defaulter{origin: s.origin}
-	if s.origin == nil || s.origin.at == nil { // a file has to say what it is
-		set(d, "apiVersion", &s.APIVersion, APIVersion)
-		set(d, "kind", &s.Kind, Kind)
-	}
+	set(d, "apiVersion", &s.APIVersion, APIVersion)
+	set(d, "kind", &s.Kind, Kind)
 	set(d, "seed", &s.Seed, 1)
 	if s.Target != nil {
 		set(d, "target.protocol", &s.Target.Protocol, protocolOf(s.Target.URL))

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -20,8 +21,10 @@ import (
 
 // Encode writes the scenario as YAML in the spelling of the scenario file.
 // Values that are zero are left out, unless the file that the scenario was read
-// from spells them out. Decode reads the same scenario back.
+// from spells them out; apiVersion and kind are always there. Decode reads the
+// same scenario back.
 func Encode(s Scenario) ([]byte, error) {
+	s.APIVersion, s.Kind = cmp.Or(s.APIVersion, APIVersion), cmp.Or(s.Kind, Kind)
 	root, err := s.node()
 	if err != nil {
 		return nil, err

@@ -188,6 +188,9 @@ func (r *Rate) UnmarshalText(text []byte) error {
 // Bytes is a size in bytes, written as a Kubernetes quantity: "512Mi", "1Gi", "1024".
 type Bytes int64
 
+// maxBytes is the largest size that ParseBytes reads without a unit.
+const maxBytes Bytes = 999_999_999_999_999_999
+
 // ParseBytes reads a Kubernetes quantity as a whole number of bytes, ≥ 0.
 func ParseBytes(s string) (Bytes, error) {
 	if !regexp.MustCompile(bytesPattern).MatchString(s) {
@@ -198,8 +201,9 @@ func ParseBytes(s string) (Bytes, error) {
 		return 0, fmt.Errorf("size %q: %w", s, err)
 	}
 	value := quantity.Value()
-	if quantity.Cmp(*resource.NewQuantity(value, resource.BinarySI)) != 0 {
-		return 0, fmt.Errorf("size %q is not a whole number of bytes up to 8Ei", s)
+	// Beyond its range a Quantity saturates.
+	if quantity.Cmp(*resource.NewQuantity(value, resource.BinarySI)) != 0 || Bytes(value) > maxBytes {
+		return 0, fmt.Errorf("size %q is not a whole number of bytes below 1000P", s)
 	}
 	return Bytes(value), nil
 }
@@ -220,8 +224,8 @@ func (b Bytes) String() string {
 
 // MarshalText prints the size as String does.
 func (b Bytes) MarshalText() ([]byte, error) {
-	if b < 0 {
-		return nil, fmt.Errorf("size of %d bytes is negative", int64(b))
+	if b < 0 || b > maxBytes {
+		return nil, fmt.Errorf("size of %d bytes is outside 0 to 1000P", int64(b))
 	}
 	return []byte(b.String()), nil
 }
