@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/reports"
+	"github.com/sailplan-io/sailplan/reports/junit"
+	"github.com/sailplan-io/sailplan/reports/markdown"
+	"github.com/sailplan-io/sailplan/reports/terminal"
+)
+
+// outputOptions say where results go beside the run directory.
+type outputOptions struct {
+	json, junit, markdown string // a file, or "-" for standard output
+}
+
+func (o *outputOptions) flags(c *cobra.Command) {
+	c.Flags().StringVar(&o.json, "json", "", "write the result as JSON to `FILE`; - is standard output")
+	c.Flags().StringVar(&o.junit, "junit", "", "write a JUnit report to `FILE`; - is standard output")
+	c.Flags().StringVar(&o.markdown, "markdown", "", "write a Markdown report to `FILE`; - is standard output")
+}
+
+func (o outputOptions) toStdout() bool {
+	return o.json == "-" || o.junit == "-" || o.markdown == "-"
+}
+
+// streams are where a command writes: when a result goes to standard output,
+// everything else goes to standard error.
+type streams struct {
+	progress io.Writer
+	table    io.Writer
+	result   io.Writer
+}
+
+func (a *app) streams(o outputOptions) streams {
+	s := streams{progress: a.Stderr, table: a.Stdout, result: a.Stdout}
+	if o.toStdout() {
+		s.table = a.Stderr
+	}
+	return s
+}
+
+func (a *app) readFile(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(a.Stdin)
+	}
+	return os.ReadFile(name)
+}
+
+// conclude computes the result of a run directory, writes the reports, prints
+// the table, and turns it all into an exit code.
+func (a *app) conclude(dir string, ending record.Ending, runErr error, s streams, o outputOptions) error {
+	rec, err := record.Open(dir)
+	if err != nil {
+		// The run ended before there was a record; its own error says why.
+		if runErr != nil {
+			return exitError{codeOf(ending, analysis.Result{}), runErr}
+		}
+		return err
+	}
+	result, err := analysis.Analyze(rec)
+	if err != nil {
+		return errors.Join(runErr, fmt.Errorf("analysing %s: %w", dir, err))
+	}
+	if err := a.write(rec, result, s, o); err != nil {
+		return errors.Join(runErr, err)
+	}
+	code := codeOf(ending, result)
+	if runErr != nil && ending == record.EndedFailed {
+		return exitError{code, runErr}
+	}
+	if code != exitDone {
+		return exitError{code: code}
+	}
+	return nil
+}
+
+// codeOf is the exit code of a run that ended so, with that result.
+func codeOf(ending record.Ending, result analysis.Result) int {
+	switch ending {
+	case record.EndedGuard:
+		return exitGuard
+	case record.EndedInterrupted:
+		return exitInterrupted
+	case record.EndedFailed:
+		return exitFailed
+	}
+	switch result.Outcome {
+	case analysis.Recommended, analysis.Held, analysis.Measured:
+		return exitDone
+	case analysis.Infeasible, analysis.Contradicted, analysis.Missed:
+		return exitNo
+	case analysis.Invalid:
+		return exitInvalid
+	}
+	return exitFailed
+}
+
+// write writes every report of a result into its run directory, and where the
+// flags say.
+func (a *app) write(rec *record.Record, result analysis.Result, s streams, o outputOptions) error {
+	document := reports.Sizing(result, rec)
+	name := "recommendation.json"
+	if result.Command == "run" {
+		document, name = reports.Load(result, rec), "result.json"
+	}
+	encoded, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the result: %w", err)
+	}
+	encoded = append(encoded, '\n')
+	var page, text, cases bytes.Buffer
+	if err := errors.Join(markdown.Write(&text, document), junit.Write(&cases, document)); err != nil {
+		return fmt.Errorf("writing the reports: %w", err)
+	}
+	files := map[string][]byte{name: encoded, "report.html": page.Bytes(), "report.md": text.Bytes()}
+	var objects []struct{}
+	for file, content := range files {
+		if err := writeFile(filepath.Join(rec.Dir, file), content); err != nil {
+			return err
+		}
+	}
+	for _, out := range []struct {
+		to      string
+		content []byte
+	}{{o.json, encoded}, {o.junit, cases.Bytes()}, {o.markdown, text.Bytes()}} {
+		if err := a.deliver(out.to, out.content, s); err != nil {
+			return err
+		}
+	}
+	_, width := terminalOf(s.table)
+	if err := terminal.Write(s.table, document, terminal.Options{Width: width}); err != nil {
+		return fmt.Errorf("printing the result: %w", err)
+	}
+	fmt.Fprintf(s.table, "\nIn %s: report.html, report.md, %s", rec.Dir, name)
+	if len(objects) > 0 {
+		fmt.Fprint(s.table, ", manifests/")
+	}
+	fmt.Fprintln(s.table)
+	return nil
+}
+
+func (a *app) deliver(to string, content []byte, s streams) error {
+	switch to {
+	case "":
+		return nil
+	case "-":
+		_, err := s.result.Write(content)
+		return err
+	}
+	return writeFile(to, content)
+}
+
+// writeFile replaces a file as a whole, so that a reader never sees half of it.
+func writeFile(name string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	temporary := name + ".tmp"
+	if err := os.WriteFile(temporary, content, 0o644); err != nil {
+		return errors.Join(fmt.Errorf("writing %s: %w", name, err), os.Remove(temporary))
+	}
+	if err := os.Rename(temporary, name); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sailplan-io/sailplan/cmd/internal/experiment"
+	"github.com/sailplan-io/sailplan/cmd/internal/live"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
+	"github.com/sailplan-io/sailplan/scenarios/lab"
+)
+
+// runsDir is where run directories go unless --out says otherwise.
+const runsDir = "sailplan-runs"
+
+// driveOptions are the flags of the commands that drive load.
+type driveOptions struct {
+	scenario string // file; empty: the built-in quickstart
+	quick    bool
+	proxy    string
+	envoy    string
+	out      string
+	quiet    bool
+	outputs  outputOptions
+}
+
+func (o *driveOptions) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.proxy, "proxy", "", "proxies of a lab: auto, envoy or embedded (default: the scenario's)")
+	f.StringVar(&o.envoy, "envoy", "", "path of the Envoy binary (default: $SAILPLAN_ENVOY, the cache folder, PATH)")
+	f.StringVar(&o.out, "out", "", "run directory (default: "+runsDir+"/NAME-TIME)")
+	f.BoolVar(&o.quiet, "quiet", false, "no progress")
+	o.outputs.flags(c)
+}
+
+func (a *app) sizeCommand() *cobra.Command {
+	var o driveOptions
+	c := &cobra.Command{
+		Use:   "size [SCENARIO]",
+		Short: "Find out what a mesh can carry, and recommend replicas, limits and thresholds",
+		Long: `size starts the lab (or drives the target) that the scenario describes, climbs
+until the objectives break, measures steady phases below that, fits models,
+recommends, and proves: a search that does not know the prediction measures
+where the objectives really break. Without a scenario it sizes a built-in
+example: a gateway limited to 300m CPU in front of two pods.
+
+It leaves a run directory with report.html, report.md, recommendation.json and
+manifests/.
+
+Exit codes: 0 recommended, and the proof agrees; 1 could not be done; 2 wrong
+use; 3 infeasible, or the proof contradicts; 4 measurement not valid; 5 a guard
+stopped the load; 130 and 143 interrupted and terminated.`,
+		Example: `  sailplan size --quick
+  sailplan size checkout.yaml --out runs/checkout --json -
+  sailplan size --proxy embedded --quick`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, given []string) error {
+			if len(given) > 0 {
+				o.scenario = given[0]
+			}
+			return a.drive(c.Context(), o, experiment.Size, 10*time.Minute)
+		},
+	}
+	o.flags(c)
+	c.Flags().BoolVar(&o.quick, "quick", false, "answer within 90 seconds, with wider intervals")
+	return c
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var o driveOptions
+	c := &cobra.Command{
+		Use:   "run SCENARIO",
+		Short: "Send a scenario's load and report what came back",
+		Long: `run sends the load that the scenario names under load, and holds what came back
+against the objectives. It recommends nothing.
+
+Exit codes: 0 objectives hold; 1 could not be done; 2 wrong use; 3 an objective
+was missed; 4 measurement not valid; 5 a guard stopped the load; 130 and 143
+interrupted and terminated.`,
+		Example: `  sailplan run checkout.yaml
+  sailplan run checkout.yaml --json - --quiet`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, given []string) error {
+			o.scenario = given[0]
+			return a.drive(c.Context(), o, experiment.Load, 0)
+		},
+	}
+	o.flags(c)
+	return c
+}
+
+// drive runs an experiment, then analyses the directory that it left and writes
+// the reports.
+func (a *app) drive(ctx context.Context, o driveOptions, run func(context.Context, experiment.Options) (record.Ending, error), expected time.Duration) error {
+	scenario, err := a.loadScenario(o.scenario)
+	if err != nil {
+		return usage(err)
+	}
+	if scenario.Seed == 0 {
+		scenario.Seed = uint64(time.Now().UnixNano())
+	}
+	if scenario.Lab != nil && o.proxy != "" {
+		scenario.Lab.Proxy = o.proxy
+	}
+	if err := scenarios.Validate(scenario); err != nil {
+		return usage(err)
+	}
+	streams := a.streams(o.outputs)
+	tty, width := terminalOf(streams.progress)
+	view := live.New(streams.progress, live.Options{Terminal: tty, Width: width, Quiet: o.quiet, Expected: expected, Now: time.Now})
+	defer view.Close()
+	options := experiment.Options{
+		Scenario: scenario,
+		Quick:    o.quick,
+		Dir:      o.out,
+		Tool:     a.tool(),
+		Observer: view,
+	}
+	if options.Dir == "" {
+		options.Dir = filepath.Join(runsDir, scenario.Metadata.Name+"-"+timestamp(time.Now()))
+	}
+	if options.StateDir, err = a.stateDir(); err != nil {
+		return err
+	}
+	if options.Self, err = a.self(); err != nil {
+		return err
+	}
+	if scenario.Lab != nil {
+		if options.Proxy, err = a.chooseProxy(ctx, scenario.Lab.Proxy, o.envoy, view); err != nil {
+			return err
+		}
+	} else {
+		view.Note("target: " + scenario.Target.URL)
+	}
+	ending, runErr := run(ctx, options)
+	view.Close()
+	if errors.Is(runErr, experiment.ErrDirExists) {
+		return usage(runErr)
+	}
+	return a.conclude(options.Dir, ending, runErr, streams, o.outputs)
+}
+
+// loadScenario reads a scenario file, or the built-in quickstart for "".
+func (a *app) loadScenario(name string) (scenarios.Scenario, error) {
+	data, _ := scenarios.Example("quickstart")
+	if name == "" {
+		name = "the built-in quickstart"
+	} else {
+		var err error
+		if data, err = a.readFile(name); err != nil {
+			return scenarios.Scenario{}, fmt.Errorf("scenario: %w", err)
+		}
+	}
+	s, err := scenarios.Decode(name, data)
+	if err != nil {
+		return scenarios.Scenario{}, err
+	}
+	completed := scenarios.Defaults(*s)
+	return completed, scenarios.Validate(completed)
+}
+
+// chooseProxy decides what the lab runs on and says so in the first line.
+func (a *app) chooseProxy(ctx context.Context, kind, path string, view *live.View) (experiment.Proxy, error) {
+	if kind == scenarios.ProxyEmbedded {
+		view.Note("proxies: the embedded stand-in, as asked; its figures are not Envoy's")
+		return experiment.Proxy{Kind: scenarios.ProxyEmbedded}, nil
+	}
+	cache, err := a.cacheDir()
+	if err != nil {
+		return experiment.Proxy{}, err
+	}
+	found, err := lab.FindEnvoy(lab.EnvoyPlaces{
+		Explicit: path, Environment: a.env("SAILPLAN_ENVOY"), CacheDir: cache, SearchPath: a.env("PATH"),
+	})
+	if errors.Is(err, lab.ErrNoEnvoy) {
+		view.Note("no Envoy found: installing " + lab.EnvoyRelease + " into " + cache + " (this does not count into the time)")
+		found.Source = "just installed"
+		found.Path, err = lab.InstallEnvoy(ctx, cache, nil)
+	}
+	if err == nil {
+		version, err := lab.EnvoyVersion(ctx, found.Path)
+		if err == nil {
+			view.Note("proxies: real Envoy " + version + " (" + found.Source + ")")
+			return experiment.Proxy{Kind: scenarios.ProxyEnvoy, EnvoyPath: found.Path}, nil
+		}
+		return experiment.Proxy{}, err
+	}
+	if kind == scenarios.ProxyEnvoy || path != "" || a.env("SAILPLAN_ENVOY") != "" || ctx.Err() != nil {
+		return experiment.Proxy{}, fmt.Errorf("real Envoy was asked for: %w", err)
+	}
+	view.Note("proxies: the embedded stand-in, its figures are not Envoy's (" + err.Error() + ")")
+	return experiment.Proxy{Kind: scenarios.ProxyEmbedded}, nil
+}

@@ -1,0 +1,288 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/loadgen"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/loadgen/sampler"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// Observer is told how a run goes. Its methods return at once.
+type Observer interface {
+	Note(message string)
+	PhaseStart(index int, spec scenarios.Phase)
+	Tick(record.Tick)
+	PhaseEnd(analysis.PhaseSummary)
+}
+
+// Options are what a run is started with.
+type Options struct {
+	Scenario scenarios.Scenario // with defaults, valid
+	Quick    bool
+	Dir      string // the run directory; must not exist, or be empty
+	Tool     record.Tool
+	Proxy    Proxy // of a lab; ignored for a target
+	StateDir string
+	CacheDir string
+	Self     []string // command line with which this program starts a lab child
+	Observer Observer
+}
+
+// Interrupted is the cause with which a caller cancels the context of a run
+// that the user, or a signal, wants to end.
+type Interrupted struct{ Signal string }
+
+func (i Interrupted) Error() string { return "interrupted by " + i.Signal }
+
+// runner is one run: the system, the recorder, the sampler and the session.
+type runner struct {
+	options  Options
+	plan     scenarios.Plan
+	system   *system
+	writer   *record.Writer
+	session  *loadgen.Session
+	base     time.Time
+	phases   int          // begun so far
+	current  atomic.Int32 // index of the phase going on, −1 outside
+	stopped  context.CancelCauseFunc
+	sampling sync.WaitGroup
+	sampler  *sampler.Sampler
+	endSampl context.CancelFunc
+	interval time.Duration
+	shortest time.Duration // of a phase, so that enough scraped samples lie inside it
+}
+
+// start brings up the system, the recorder, the sampler and the session. When it
+// fails it leaves nothing running; the caller calls close otherwise.
+func start(ctx context.Context, command string, options Options) (_ *runner, _ context.Context, err error) {
+	r := &runner{options: options, interval: options.Scenario.Observe.Interval}
+	if options.Quick && options.Scenario.Lab != nil {
+		r.interval = min(r.interval, 500*time.Millisecond)
+	}
+	if err := checkDir(options.Dir); err != nil {
+		return nil, ctx, err
+	}
+	plan, err := scenarios.Resolve(options.Scenario)
+	if err != nil {
+		return nil, ctx, err
+	}
+	r.plan = plan
+	ctx, r.stopped = context.WithCancelCause(ctx)
+	ending := record.EndedFailed
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close(ending, err.Error()))
+		}
+	}()
+	if r.system, err = openSystem(ctx, options); err != nil {
+		return nil, ctx, err
+	}
+	r.plan.Endpoint = r.system.endpoint
+	if err = r.preflight(ctx); err != nil {
+		return nil, ctx, err
+	}
+	r.base = time.Now()
+	if r.writer, err = record.Create(options.Dir, r.run(command), r.base); err != nil {
+		return nil, ctx, err
+	}
+	r.writer.OnTick(options.Observer.Tick)
+	if err = r.startSampler(ctx); err != nil {
+		return nil, ctx, err
+	}
+	if err = r.watch(ctx); err != nil {
+		return nil, ctx, err
+	}
+	if r.session, err = loadgen.Open(ctx, r.plan, loadgen.Options{Base: r.base}); err != nil {
+		return nil, ctx, fmt.Errorf("opening connections to %s: %w", r.plan.Endpoint.Address, err)
+	}
+	return r, ctx, nil
+}
+
+// preflight finds out, before anything is recorded, whether a run can succeed.
+func (r *runner) preflight(ctx context.Context) error {
+	found, err := loadgen.Check(ctx, r.plan)
+	if err != nil {
+		return fmt.Errorf("preflight: %w", err)
+	}
+	for _, answer := range found.Answers {
+		if answer.Status >= 400 {
+			r.system.notes = append(r.system.notes, fmt.Sprintf(
+				"before the load, request %q was answered with status %d", answer.Request, answer.Status))
+		}
+	}
+	for _, note := range r.system.notes {
+		r.options.Observer.Note(note)
+	}
+	return nil
+}
+
+func (r *runner) run(command string) record.Run {
+	o := r.options
+	return record.Run{
+		FormatVersion: record.FormatVersion,
+		Tool:          o.Tool,
+		Command:       command,
+		Quick:         o.Quick,
+		Evidence:      r.system.evidence,
+		Scenario:      o.Scenario,
+		Seed:          o.Scenario.Seed,
+		Host:          describeHost(),
+		Lab:           r.system.lab,
+		Components:    r.system.components,
+		StartedAt:     r.base,
+		Notes:         r.system.notes,
+	}
+}
+
+func (r *runner) startSampler(ctx context.Context) error {
+	s, err := sampler.New(sampler.Options{
+		Base:       r.base,
+		Interval:   r.interval,
+		Prometheus: r.options.Scenario.Observe.Prometheus,
+		Targets:    r.system.targets,
+	})
+	if err != nil {
+		return fmt.Errorf("sampler: %w", err)
+	}
+	if err := s.Check(ctx); err != nil {
+		return fmt.Errorf("sampler: %w", err)
+	}
+	r.sampler = s
+	sampling, end := context.WithCancel(context.WithoutCancel(ctx))
+	r.endSampl = end
+	r.sampling.Go(func() { s.Run(sampling, r.writer.Sample, r.writer.Event) })
+	return nil
+}
+
+// watch ends the run when the recorder can't write, a component dies or a
+// PromQL guard is breached.
+func (r *runner) watch(ctx context.Context) error {
+	if rules := r.plan.Guards.AbortWhen; len(rules) > 0 {
+		guards, err := newConditions(r.options.Scenario.Observe.Prometheus, rules)
+		if err != nil {
+			return err
+		}
+		if why, err := guards.breached(ctx); err != nil || why != "" {
+			return errors.Join(err, guardStop(why))
+		}
+		r.sampling.Go(func() { guards.watch(ctx, r.breach) })
+	}
+	r.sampling.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-r.writer.Failed():
+			r.stopped(fmt.Errorf("recording the run: %w", r.writer.Err()))
+		case err := <-r.system.failed:
+			r.writer.Event(record.Event{At: time.Since(r.base), Kind: record.EventComponent, Phase: -1, Message: err.Error()})
+			r.stopped(fmt.Errorf("component died: %w", err))
+		}
+	})
+	return nil
+}
+
+// breach ends the load because a guard says so, or cannot be asked any more.
+func (r *runner) breach(reason string, err error) {
+	if err != nil {
+		r.stopped(err)
+		return
+	}
+	r.writer.Event(record.Event{At: time.Since(r.base), Kind: record.EventGuard, Phase: int(r.current.Load()), Message: reason})
+	r.stopped(&loadgen.GuardError{Reason: reason})
+}
+
+// phase runs one phase and returns what was measured. Its error is a reason to
+// end the run; a phase that was cut short by one is recorded all the same.
+func (r *runner) phase(ctx context.Context, spec scenarios.Phase) (analysis.PhaseSummary, record.PhaseData, error) {
+	if err := context.Cause(ctx); err != nil {
+		return analysis.PhaseSummary{}, record.PhaseData{}, err
+	}
+	spec.Seed = scenarios.PhaseSeed(r.plan.Seed, r.phases)
+	spec.Duration = max(spec.Duration, r.shortest)
+	if spec.Interval == 0 {
+		spec.Interval = time.Second
+	}
+	r.options.Observer.PhaseStart(r.phases, spec)
+	w, err := r.writer.BeginPhase(spec)
+	if err != nil {
+		return analysis.PhaseSummary{}, record.PhaseData{}, err
+	}
+	r.current.Store(int32(r.phases))
+	facts, loadErr := r.session.Phase(ctx, spec, w)
+	r.current.Store(-1)
+	facts.Index = r.phases
+	r.phases++
+	data, err := w.End(facts)
+	if facts.Ended == record.EndedGuard {
+		loadErr = guardStop(facts.EndedWhy)
+	}
+	if err = errors.Join(loadErr, err, context.Cause(ctx)); err != nil {
+		return analysis.PhaseSummary{}, data, err
+	}
+	summary := analysis.Summarize(data, analysis.ConditionsOf(r.writer.Run()))
+	r.options.Observer.PhaseEnd(summary)
+	return summary, data, nil
+}
+
+// settle lets queues drain and quotas recover between phases.
+func (r *runner) settle(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// close takes everything down in the order in which it depends on each other.
+// It can be called at any stage of start.
+func (r *runner) close(ending record.Ending, why string) error {
+	var errs []error
+	if r.session != nil {
+		errs = append(errs, r.session.Close())
+	}
+	if r.stopped != nil {
+		r.stopped(nil)
+	}
+	if r.endSampl != nil {
+		r.endSampl()
+	}
+	r.sampling.Wait()
+	if r.writer != nil {
+		errs = append(errs, r.writer.Close(ending, why))
+	}
+	if r.system != nil {
+		errs = append(errs, r.system.stop())
+	}
+	return errors.Join(errs...)
+}
+
+// guardStop is the error of a run that a guard ended; nil for no reason.
+func guardStop(reason string) error {
+	if reason == "" {
+		return nil
+	}
+	return &loadgen.GuardError{Reason: reason}
+}
+
+// endingOf tells how a run ended from the error that ended it, nil for none.
+func endingOf(ctx context.Context, err error) (record.Ending, string) {
+	var interrupted Interrupted
+	var guard *loadgen.GuardError
+	switch {
+	case err == nil:
+		return record.EndedDone, ""
+	case errors.As(err, &guard):
+		return record.EndedGuard, guard.Reason
+	case errors.As(err, &interrupted), errors.As(context.Cause(ctx), &interrupted):
+		return record.EndedInterrupted, interrupted.Error()
+	}
+	return record.EndedFailed, err.Error()
+}

@@ -1,0 +1,229 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/models"
+	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// Size runs a whole sizing and leaves a run directory. The error is nil when the
+// run came to its own end, whatever its answer; the Ending tells the rest.
+func Size(ctx context.Context, options Options) (record.Ending, error) {
+	r, ctx, err := start(ctx, "size", options)
+	if err != nil {
+		ending, _ := endingOf(ctx, err)
+		return ending, err
+	}
+	s := sizing{runner: r, pace: models.FullPace(), random: rand.New(rand.NewPCG(r.plan.Seed, 0x53697a65))}
+	if options.Quick {
+		s.pace = models.QuickPace()
+	}
+	err = s.phases(ctx)
+	ending, why := endingOf(ctx, err)
+	if closeErr := r.close(ending, why); err == nil {
+		err = closeErr
+	}
+	return ending, err
+}
+
+// sizing is the order of phases of a sizing run.
+type sizing struct {
+	*runner
+	pace   models.Pace
+	random *rand.Rand
+}
+
+func (s *sizing) phases(ctx context.Context) error {
+	limit := s.plan.Guards.MaxRate.RPS()
+	climb := models.Climb{First: math.Min(300, limit/4), Factor: s.pace.ClimbFactor, Lowest: math.Min(20, limit/8), Max: limit}
+	if err := s.warmUp(ctx, climb.First); err != nil {
+		return err
+	}
+	held, missed, end, err := s.climb(ctx, climb)
+	if err != nil || end == models.ClimbInfeasible || held == 0 {
+		return err
+	}
+	if err := s.sweep(ctx, held, missed); err != nil {
+		return err
+	}
+	measured, err := s.search(ctx, held, missed, limit)
+	if err != nil || measured == 0 {
+		return err
+	}
+	return s.proof(ctx, measured, limit)
+}
+
+// spec is a phase of the sizing at rps, long enough for the objectives' quantiles.
+func (s *sizing) spec(kind scenarios.PhaseKind, name string, rps float64, base time.Duration) scenarios.Phase {
+	samples := 0
+	for _, o := range s.options.Scenario.Objectives {
+		if o.IsLatency() {
+			samples = max(samples, stat.SamplesFor(o.Quantile))
+		}
+	}
+	return scenarios.Phase{
+		Name:     name,
+		Kind:     kind,
+		Process:  s.options.Scenario.Load.Arrivals,
+		Rate:     scenarios.PerSecond(rps),
+		Duration: models.PhaseDuration(base, s.pace.LongestPhase, rps, samples),
+	}
+}
+
+func (s *sizing) warmUp(ctx context.Context, rps float64) error {
+	var chunks []record.PhaseData
+	began := time.Since(s.base)
+	for i := range s.pace.WarmUpChunks {
+		spec := s.spec(scenarios.KindWarmUp, fmt.Sprintf("warm-up %d", i+1), rps, s.pace.WarmUpChunk)
+		spec.Duration = s.pace.WarmUpChunk
+		_, data, err := s.phase(ctx, spec)
+		if err != nil {
+			return err
+		}
+		chunks = append(chunks, data)
+		if warm, why := analysis.StationaryEnough(chunks); warm {
+			s.options.Observer.Note("warm: " + why)
+			return s.learnScrapes(ctx, rps, began)
+		}
+	}
+	s.options.Observer.Note("warm-up ended at its longest; the system still drifts")
+	return s.learnScrapes(ctx, rps, began)
+}
+
+// scrapesNeeded lie inside every phase, so that a counter can be differenced
+// between two of them even when the third is late.
+const scrapesNeeded = 3
+
+// learnScrapes goes on with the warm-up until every component that is read from
+// Prometheus was scraped often enough to tell how long a phase has to be.
+func (s *sizing) learnScrapes(ctx context.Context, rps float64, began time.Duration) error {
+	if s.options.Scenario.Observe.Prometheus == "" {
+		return nil
+	}
+	const patience = 5 * time.Minute
+	for i := 1; ; i++ {
+		least, elapsed := math.MaxInt, time.Since(s.base)-began
+		for _, c := range s.options.Scenario.Observe.Components {
+			least = min(least, s.sampler.Fresh(c.Name, began))
+		}
+		if least > scrapesNeeded {
+			s.shortest = elapsed / time.Duration(least-1) * (scrapesNeeded + 1)
+			return nil
+		}
+		if elapsed > patience {
+			return fmt.Errorf("prometheus %s: %d fresh samples of a component in %s of load, %d are needed: is it scraped?",
+				s.options.Scenario.Observe.Prometheus, least, elapsed.Round(time.Second), scrapesNeeded+1)
+		}
+		spec := s.spec(scenarios.KindWarmUp, fmt.Sprintf("waiting for scrapes %d", i), rps, 5*time.Second)
+		if _, _, err := s.phase(ctx, spec); err != nil {
+			return err
+		}
+	}
+}
+
+// measure runs one phase; a phase that is not a valid measurement is repeated
+// once, since what disturbed it may be gone.
+func (s *sizing) measure(ctx context.Context, spec scenarios.Phase) (summary analysis.PhaseSummary, err error) {
+	for attempt := range 2 {
+		s.settle(ctx, s.pace.Settle)
+		if attempt > 0 {
+			spec.Name += " again"
+		}
+		summary, _, err = s.phase(ctx, spec)
+		if err != nil || summary.Verdict.Valid {
+			return summary, err
+		}
+	}
+	return summary, nil
+}
+
+func (s *sizing) climb(ctx context.Context, climb models.Climb) (held, missed float64, end models.ClimbEnd, err error) {
+	var steps []models.Step
+	for {
+		rps, end := climb.Next(steps)
+		if end != models.ClimbGoesOn {
+			held, missed = models.Bracket(steps)
+			return held, missed, end, nil
+		}
+		summary, err := s.measure(ctx, s.spec(scenarios.KindClimb, fmt.Sprintf("climb %d", len(steps)+1), rps, s.pace.Climb))
+		if err != nil {
+			return 0, 0, "", err
+		}
+		if !summary.Verdict.Valid {
+			held, missed = models.Bracket(steps)
+			s.options.Observer.Note("the climb ends here: a phase could not be measured validly, twice")
+			return held, missed, models.ClimbReachedMax, nil
+		}
+		steps = append(steps, models.Step{RPS: rps, Holds: summary.Holds})
+	}
+}
+
+func (s *sizing) sweep(ctx context.Context, held, missed float64) error {
+	rates := models.SweepRates(held, missed, s.pace.SteadyRates)
+	for round := range s.pace.SteadyRounds {
+		for i, at := range s.random.Perm(len(rates)) {
+			name := fmt.Sprintf("steady %d", round*len(rates)+i+1)
+			if _, err := s.measure(ctx, s.spec(scenarios.KindSteady, name, rates[at], s.pace.Steady)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// search returns the highest rate that was found to hold, 0 when the search
+// could not tell.
+func (s *sizing) search(ctx context.Context, held, missed, limit float64) (float64, error) {
+	// It begins wider than the climb's bracket and at a place of its own, and
+	// leaves the bracket when its own measurements say so.
+	shift := 0.9 + 0.2*s.random.Float64()
+	search := models.Search{
+		Low:        held / 1.3 * shift,
+		High:       math.Min(math.Min(missed, held*2)*1.3*shift, limit),
+		Max:        limit,
+		Probes:     s.pace.SearchProbes,
+		Resolution: s.pace.SearchResolve,
+	}
+	var steps []models.Step
+	for {
+		rps, more := search.Next(steps)
+		if !more {
+			break
+		}
+		summary, err := s.measure(ctx, s.spec(scenarios.KindSearch, fmt.Sprintf("search %d", len(steps)+1), rps, s.pace.Search))
+		if err != nil {
+			return 0, err
+		}
+		if !summary.Verdict.Valid {
+			s.options.Observer.Note("the search ends here: a phase could not be measured validly, twice")
+			break
+		}
+		steps = append(steps, models.Step{RPS: rps, Holds: summary.Holds})
+	}
+	return models.EdgeOf(steps), nil
+}
+
+func (s *sizing) proof(ctx context.Context, measured, limit float64) error {
+	for _, point := range []struct {
+		name   string
+		factor float64
+	}{{"below", models.ProofBelow}, {"above", models.ProofAbove}} {
+		rps := measured * point.factor
+		if rps > limit {
+			s.options.Observer.Note(fmt.Sprintf("no proof above the edge: %.0f/s is beyond guards.maxRate", rps))
+			continue
+		}
+		if _, err := s.measure(ctx, s.spec(scenarios.KindProof, point.name, rps, s.pace.Proof)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
