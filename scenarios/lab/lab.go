@@ -52,7 +52,7 @@ type Config struct {
 	Self []string
 	Seed uint64 // of the service's delays
 	// Progress, when not nil, is told in words what is being done.
-	Progress func(text string)
+	Progress func(text string) `json:"-"`
 }
 
 // Member is one process of a running lab.

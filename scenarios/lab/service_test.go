@@ -36,7 +36,7 @@ func TestDelayQuantiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			const n = 100_000
+			const n = 300_000
 			random := rand.New(rand.NewPCG(1, 2))
 			samples := make([]time.Duration, n)
 			for i := range samples {
@@ -52,8 +52,8 @@ func TestDelayQuantiles(t *testing.T) {
 					t.Errorf("quantile %v: %s is not in [%s, %s]", q, want, low, high)
 				}
 			}
-			within(0.5, n/2, 159, tt.shape.Median)   // √(100000·0.25) = 158.1
-			within(0.99, n*99/100, 32, tt.shape.P99) // √(100000·0.0099) = 31.5
+			within(0.5, n/2, 274, tt.shape.Median)   // √(300000·0.25) = 273.9
+			within(0.99, n*99/100, 55, tt.shape.P99) // √(300000·0.0099) = 54.5
 		})
 	}
 	for _, shape := range []scenarios.LatencyShape{
@@ -362,6 +362,37 @@ func TestServiceTurns(t *testing.T) {
 	if a, b := seen[0], seen[1]; a == b || seen[2] != a || seen[3] != b {
 		t.Errorf("frames of streams %v, want them in turn", seen)
 	}
+}
+
+// TestServiceReset: a stream that is reset gets nothing more, wherever its
+// answer was.
+func TestServiceReset(t *testing.T) {
+	t.Run("waiting for its time", func(t *testing.T) {
+		const delay = 300 * time.Millisecond // long beside the writes below
+		c := dialRaw(t, ServiceConfig{Latency: scenarios.LatencyShape{Median: delay, P99: delay}})
+		c.request(1, "GET", true)
+		c.request(3, "GET", true)
+		c.do(func() error { return c.framer.WriteRSTStream(1, http2.ErrCodeCancel) })
+		c.answer(3, true) // stream 1 would have come first
+		c.ping()
+	})
+	t.Run("waiting for the connection's window", func(t *testing.T) {
+		const size = 100_000
+		c := dialRaw(t, ServiceConfig{ResponseBytes: size}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+		c.request(1, "GET", true)
+		c.answer(1, false)
+		for left := 65535; left > 0; left -= maxDataFrame {
+			c.data(1, min(left, maxDataFrame), false)
+		}
+		c.request(3, "GET", true)
+		c.answer(3, false)
+		c.do(func() error { return c.framer.WriteRSTStream(3, http2.ErrCodeCancel) })
+		c.do(func() error { return c.framer.WriteWindowUpdate(0, 2*size) })
+		for left := size - 65535; left > 0; left -= maxDataFrame {
+			c.data(1, min(left, maxDataFrame), left <= maxDataFrame)
+		}
+		c.ping()
+	})
 }
 
 func TestServiceProtocolErrors(t *testing.T) {
