@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"github.com/sailplan-io/sailplan/analysis/recommend"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 )
@@ -122,73 +123,18 @@ type Component struct {
 	Notes                    []string      `json:"notes"`
 }
 
-// Capacity is the operating capacity of one replica: the smallest of its candidates' safe ends.
-type Capacity struct {
-	stat.Estimate
-	BoundBy    string      `json:"boundBy"`
-	Candidates []Candidate `json:"candidates"` // rising
-}
-
-// Candidate is one bound on the capacity of a replica.
-type Candidate struct {
-	BoundBy string        `json:"boundBy"` // slo-edge, cpu-75%, memory-80%, pool
-	Rps     stat.Estimate `json:"rps"`
-	Safe    float64       `json:"safeRps"` // the end of the interval that counts
-	Reason  string        `json:"reason"`
-}
-
-// Replicas is how many to run.
-type Replicas struct {
-	Value               int    `json:"value"`               // what is recommended: survives the loss of a replica and of a zone
-	CarriesPlannedRate  int    `json:"carriesPlannedRate"`  // nothing lost
-	SurvivesReplicaLoss int    `json:"survivesReplicaLoss"` // so many, so that one may be lost
-	SurvivesZoneLoss    int    `json:"survivesZoneLoss"`    // so many, so that one zone may be lost
-	Reason              string `json:"reason"`
-}
-
-// Resources are Kubernetes quantities per replica.
-type Resources struct {
-	Requests Quantities `json:"requests"`
-	Limits   Quantities `json:"limits"`
-	Reason   string     `json:"reason"`
-}
-
-// Quantities are Kubernetes quantities; empty: none.
-type Quantities struct {
-	CPU    string `json:"cpu,omitempty"`
-	Memory string `json:"memory,omitempty"`
-}
-
-// HPA is the HorizontalPodAutoscaler's setting.
-type HPA struct {
-	MinReplicas          int    `json:"minReplicas"`
-	MaxReplicas          int    `json:"maxReplicas"`
-	TargetCPUUtilization int    `json:"targetCPUUtilization"` // percent of the request
-	Reason               string `json:"reason"`
-}
-
-// ConnectionPool is the recommended connectionPool of the destination.
-type ConnectionPool struct {
-	TCP  PoolTCP  `json:"tcp"`
-	HTTP PoolHTTP `json:"http"`
-	// Reasons by field name as in YAML, for instance "http.http2MaxRequests".
-	Reasons map[string]string `json:"reasons"`
-	// Host is the destination the settings are for.
-	Host string `json:"host"`
-}
-
-// PoolTCP is connectionPool.tcp.
-type PoolTCP struct {
-	MaxConnections int    `json:"maxConnections"`
-	ConnectTimeout string `json:"connectTimeout"`
-}
-
-// PoolHTTP is connectionPool.http.
-type PoolHTTP struct {
-	HTTP1MaxPendingRequests  int `json:"http1MaxPendingRequests"`
-	HTTP2MaxRequests         int `json:"http2MaxRequests"`
-	MaxRequestsPerConnection int `json:"maxRequestsPerConnection"`
-}
+// The parts of a recommendation, which package recommend owns.
+type (
+	Capacity       = recommend.Capacity
+	Candidate      = recommend.Candidate
+	Replicas       = recommend.Replicas
+	Resources      = recommend.Resources
+	Quantities     = recommend.Quantities
+	HPA            = recommend.HPA
+	ConnectionPool = recommend.ConnectionPool
+	PoolTCP        = recommend.PoolTCP
+	PoolHTTP       = recommend.PoolHTTP
+)
 
 // Verification holds the prediction of the SLO edge against a search that did
 // not know it.

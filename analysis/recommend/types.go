@@ -1,0 +1,172 @@
+package recommend
+
+import (
+	"encoding/json"
+	"math"
+
+	"github.com/sailplan-io/sailplan/analysis/stat"
+)
+
+// The bounds of a capacity.
+const (
+	BoundEdge   = "slo-edge"
+	BoundCPU    = "cpu-75%"
+	BoundMemory = "memory-80%"
+	BoundPool   = "pool"
+)
+
+// Capacity is the operating capacity of one replica: the smallest of its candidates' safe ends.
+type Capacity struct {
+	stat.Estimate             // of the candidate that binds; Safe is what counts
+	BoundBy       string      // empty when not estimable
+	Candidates    []Candidate // rising by their safe ends, those that are not estimable last
+}
+
+// Safe returns the rate that a replica is trusted with: the safe end of the
+// candidate that binds, rps; NaN when there is none.
+func (c Capacity) Safe() float64 {
+	for _, candidate := range c.Candidates {
+		if candidate.BoundBy == c.BoundBy && c.BoundBy != "" {
+			return candidate.Safe
+		}
+	}
+	return math.NaN()
+}
+
+type capacityJSON struct {
+	Value      *float64    `json:"value"`
+	Low        *float64    `json:"low"`
+	High       *float64    `json:"high"`
+	Confidence float64     `json:"confidence"`
+	N          int         `json:"n"`
+	Warnings   []string    `json:"warnings"`
+	BoundBy    string      `json:"boundBy"`
+	Candidates []Candidate `json:"candidates"`
+}
+
+// MarshalJSON writes the estimate's fields beside the capacity's own.
+func (c Capacity) MarshalJSON() ([]byte, error) {
+	estimate, err := json.Marshal(c.Estimate)
+	if err != nil {
+		return nil, err
+	}
+	var out capacityJSON
+	if err := json.Unmarshal(estimate, &out); err != nil {
+		return nil, err
+	}
+	out.BoundBy, out.Candidates = c.BoundBy, c.Candidates
+	if out.Candidates == nil {
+		out.Candidates = []Candidate{}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (c *Capacity) UnmarshalJSON(data []byte) error {
+	var in capacityJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, &c.Estimate); err != nil {
+		return err
+	}
+	c.BoundBy, c.Candidates = in.BoundBy, in.Candidates
+	return nil
+}
+
+func pointer(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+func number(v *float64) float64 {
+	if v == nil {
+		return math.NaN()
+	}
+	return *v
+}
+
+// Candidate is one bound on the capacity of a replica.
+type Candidate struct {
+	BoundBy string        // slo-edge, cpu-75%, memory-80%, pool
+	Rps     stat.Estimate // not estimable: the bound is not known, and Reason says why
+	Safe    float64       // the end of the interval that counts; NaN, null in JSON, when not estimable
+	Reason  string
+}
+
+type candidateJSON struct {
+	BoundBy string        `json:"boundBy"`
+	Rps     stat.Estimate `json:"rps"`
+	Safe    *float64      `json:"safeRps"`
+	Reason  string        `json:"reason"`
+}
+
+// MarshalJSON writes a safe end that does not exist as null.
+func (c Candidate) MarshalJSON() ([]byte, error) {
+	return json.Marshal(candidateJSON{c.BoundBy, c.Rps, pointer(c.Safe), c.Reason})
+}
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (c *Candidate) UnmarshalJSON(data []byte) error {
+	var in candidateJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*c = Candidate{in.BoundBy, in.Rps, number(in.Safe), in.Reason}
+	return nil
+}
+
+// Replicas is how many to run.
+type Replicas struct {
+	Value               int    `json:"value"`               // what is recommended: survives the loss of a replica and of a zone
+	CarriesPlannedRate  int    `json:"carriesPlannedRate"`  // nothing lost
+	SurvivesReplicaLoss int    `json:"survivesReplicaLoss"` // so many, so that one may be lost
+	SurvivesZoneLoss    int    `json:"survivesZoneLoss"`    // so many, so that one zone may be lost; 0: with one zone, none can be
+	Reason              string `json:"reason"`
+}
+
+// Resources are Kubernetes quantities per replica.
+type Resources struct {
+	Requests Quantities `json:"requests"`
+	Limits   Quantities `json:"limits"`
+	Reason   string     `json:"reason"`
+}
+
+// Quantities are Kubernetes quantities; empty: none.
+type Quantities struct {
+	CPU    string `json:"cpu,omitempty"`
+	Memory string `json:"memory,omitempty"`
+}
+
+// HPA is the HorizontalPodAutoscaler's setting.
+type HPA struct {
+	MinReplicas          int    `json:"minReplicas"`
+	MaxReplicas          int    `json:"maxReplicas"`
+	TargetCPUUtilization int    `json:"targetCPUUtilization"` // percent of the request
+	Reason               string `json:"reason"`
+}
+
+// ConnectionPool is the recommended connectionPool of the destination.
+type ConnectionPool struct {
+	TCP  PoolTCP  `json:"tcp"`
+	HTTP PoolHTTP `json:"http"`
+	// Reasons by field name as in YAML, for instance "http.http2MaxRequests".
+	Reasons map[string]string `json:"reasons"`
+	// Host is the destination the settings are for.
+	Host string `json:"host"`
+}
+
+// PoolTCP is connectionPool.tcp.
+type PoolTCP struct {
+	MaxConnections int    `json:"maxConnections"`
+	ConnectTimeout string `json:"connectTimeout"`
+}
+
+// PoolHTTP is connectionPool.http.
+type PoolHTTP struct {
+	HTTP1MaxPendingRequests  int `json:"http1MaxPendingRequests"`
+	HTTP2MaxRequests         int `json:"http2MaxRequests"`
+	MaxRequestsPerConnection int `json:"maxRequestsPerConnection"`
+}
