@@ -1,0 +1,10 @@
+// Package architecture owns the tests that hold the code to docs/design.md: who
+// may import whom, and the rules of the house that a compiler does not know.
+//
+//  1. table_test.go reads the table of rooms.
+//  2. rules_test.go finds what breaks a rule in one parsed file or package.
+//  3. samples_test.go shows that each rule finds what it is there for.
+//  4. project_test.go applies all of it to the project.
+//
+// There is nothing in it that a program could use.
+package architecture
