@@ -1,6 +1,8 @@
 package scenarios_test
 
 import (
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/sailplan-io/sailplan/scenarios"
@@ -28,5 +30,34 @@ func TestExamplesResolve(t *testing.T) {
 	}
 	if _, ok := scenarios.Example("../examples/init"); ok {
 		t.Error("got a text for a name that is not an example")
+	}
+}
+
+// TestInitComments takes the comment signs off the keys of the init example, and
+// wants them to be valid as well.
+func TestInitComments(t *testing.T) {
+	data, _ := scenarios.Example("init")
+	text := regexp.MustCompile(`(?m)^lab:\n(.*\n)*?# A system`).ReplaceAllString(string(data), "# A system")
+	text = regexp.MustCompile(`(?m)^(\s*)# (\s*(- )?[a-zA-Z0-9]+:( .*)?)$`).ReplaceAllString(text, "$1$2")
+	s, err := scenarios.Decode("init.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := scenarios.Validate(scenarios.Defaults(*s)); err != nil {
+		t.Error(err)
+	}
+	if s.Lab != nil || s.Target == nil || len(s.Observe.Components) != 2 || len(s.Guards.AbortWhen) != 1 || s.Requests[1].Body == "" {
+		t.Errorf("some keys are still comments:\n%s", text)
+	}
+}
+
+// TestInitExplainsEveryKey wants each key of the format in the init example.
+func TestInitExplainsEveryKey(t *testing.T) {
+	data, _ := scenarios.Example("init")
+	for _, key := range scenarios.Keys() {
+		name := key[strings.LastIndexAny(key, ".]")+1:]
+		if !regexp.MustCompile(`\b` + name + `:`).Match(data) {
+			t.Errorf("%s is not in the example", key)
+		}
 	}
 }

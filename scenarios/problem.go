@@ -3,6 +3,7 @@ package scenarios
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -75,8 +76,12 @@ func excerptWindow(line string, column int) (text, mark string) {
 	return text, mark + m.String() + "^"
 }
 
-// printable replaces what could disturb a terminal.
+// printable replaces what could disturb a terminal, and the user and password of
+// a URL.
 func printable(s string) string {
+	if strings.Contains(s, "@") {
+		s = regexp.MustCompile(`://[^/\s@]*@`).ReplaceAllString(s, "://…@")
+	}
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	return strings.Map(func(r rune) rune {
 		if r == '\t' || unicode.IsPrint(r) {

@@ -2,11 +2,10 @@ package scenarios
 
 import (
 	"fmt"
-	"reflect"
-	"strings"
-
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 )
 
 // Validate reports everything that is wrong with a scenario as Errors: single
@@ -39,9 +38,15 @@ type validator struct {
 // fail notes a problem at the key with the path, or where the nearest key around
 // it stands.
 func (v *validator) fail(path, hint, format string, args ...any) {
+	v.failNear(path, path, hint, format, args...)
+}
+
+// failNear notes a problem with the key at path, but shows where the value at
+// near stands, which is the reason for it.
+func (v *validator) failNear(near, path, hint, format string, args ...any) {
 	p := Problem{Path: path, Message: fmt.Sprintf(format, args...), Hint: hint}
 	if o := v.s.origin; o != nil {
-		line, column := o.find(path)
+		line, column := o.find(near)
 		p = o.document.ProblemAt(line, column, path, p.Message)
 		p.Hint = hint
 	}
@@ -77,7 +82,7 @@ func (v *validator) values(path string, value reflect.Value) {
 	t := value.Type()
 	for key, index := range sortedKeys(t) {
 		f, child, childPath := v.fields[t.Name()+"."+key], value.Field(index), join(path, key)
-		if f.required && child.IsZero() {
+		if f.required && child.IsZero() && (child.Kind() != reflect.Struct || isScalarType(child.Type())) {
 			v.fail(childPath, f.text, "is missing")
 			continue
 		}

@@ -76,7 +76,7 @@ func (v *validator) tls(tls TLS, scheme string) {
 func (v *validator) offLoopback(address string) {
 	guards := v.s.Guards
 	if guards.MaxRate.IsZero() && !v.hasProblemAt("guards.maxRate") {
-		v.fail("guards.maxRate", "add guards: {maxRate: …} with a rate that the target can certainly take",
+		v.failNear("target.url", "guards.maxRate", "add guards: {maxRate: …} with a rate that the target can certainly take",
 			"is missing: it is required because %s is not on loopback", address)
 	}
 	if v.s.Load.Arrivals == Closed {
