@@ -108,12 +108,13 @@ func TestMarshalJSONSpelling(t *testing.T) {
 
 func TestUnmarshalJSONIsStrict(t *testing.T) {
 	for name, test := range map[string]struct{ in, want string }{
-		"unknown key":      {`{"metadata": {"nam": "x"}}`, `did you mean "name"?`},
-		"duplicate key":    {`{"seed": 1, "seed": 2}`, `duplicate key "seed"`},
-		"wrong type":       {`{"seed": "1"}`, "expected a whole number"},
-		"deep":             {strings.Repeat(`{"lab":`, 1000) + "1" + strings.Repeat("}", 1000), "nested deeper"},
-		"not a scenario":   {`[1]`, "expected keys and values, found a list"},
-		"fractional count": {`{"connections": {"count": 1.5}}`, "expected a whole number"},
+		"unknown key":       {`{"metadata": {"nam": "x"}}`, `did you mean "name"?`},
+		"duplicate key":     {`{"seed": 1, "seed": 2}`, `duplicate key "seed"`},
+		"wrong type":        {`{"seed": "1"}`, "expected a whole number"},
+		"deep":              {strings.Repeat(`{"lab":`, 1000) + "1" + strings.Repeat("}", 1000), "nested deeper"},
+		"place in the text": {"{\n \"seed\": 1,\n \"sed\": 2}", "    3 |  \"sed\": 2}\n      |  ^"},
+		"not a scenario":    {`[1]`, "expected keys and values, found a list"},
+		"fractional count":  {`{"connections": {"count": 1.5}}`, "expected a whole number"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var s scenarios.Scenario

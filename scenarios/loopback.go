@@ -16,7 +16,7 @@ func IsLoopback(host string) bool {
 	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	address, err := netip.ParseAddr(host)
-	return err == nil && address.Unmap().IsLoopback()
+	return err == nil && address.IsLoopback()
 }
 
 // OnLoopback reports whether the address that is dialled is on loopback; false
