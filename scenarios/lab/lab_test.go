@@ -2,13 +2,18 @@ package lab_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -361,6 +366,7 @@ func TestMutualTLS(t *testing.T) {
 		}{
 			{"the gateway's identity", certificate("gateway"), true},
 			{"no certificate", nil, false},
+			{"the right identity from another authority", []tls.Certificate{forged(t, "spiffe://cluster.local/ns/lab/sa/gateway")}, false},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				transport := &http.Transport{
@@ -382,6 +388,28 @@ func TestMutualTLS(t *testing.T) {
 			}
 		})
 	})
+}
+
+// forged makes a certificate for an identity that signs itself.
+func forged(t *testing.T, id string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uri, err := url.Parse(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		URIs: []*url.URL{uri}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 func TestLimits(t *testing.T) {
