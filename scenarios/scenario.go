@@ -89,8 +89,8 @@ type LabProxy struct {
 
 // Limits are what a component may use; zero means unlimited.
 type Limits struct {
-	CPU    CPU   `yaml:"cpu"`
-	Memory Bytes `yaml:"memory"`
+	CPU    CPU   `yaml:"cpu" json:"cpu,omitzero"`
+	Memory Bytes `yaml:"memory" json:"memory,omitzero"`
 }
 
 // LabService is the test service behind the sidecars.

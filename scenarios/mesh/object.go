@@ -61,7 +61,7 @@ func Parse(name string, data []byte) ([]Object, error) {
 	}
 	p := parser{}
 	for _, document := range documents {
-		if document.Root != nil {
+		if document.Root != nil && len(p.problems) < maxProblems {
 			p.object(document, document.Root)
 		}
 	}
