@@ -200,7 +200,7 @@ func setLimits(paths Cgroup, limits Limits) error {
 		if folder == "" {
 			return fmt.Errorf("set cgroup limit %s: there is no such controller", file)
 		}
-		if err := os.WriteFile(filepath.Join(folder, file), []byte(value), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(value), 0o600); err != nil {
 			return fmt.Errorf("set cgroup limit to %s: %w", value, err)
 		}
 		return nil

@@ -1,6 +1,9 @@
 package process
 
 import (
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +100,88 @@ func TestChooseHierarchy(t *testing.T) {
 				t.Errorf("= %+v, %v, want %+v, %q", got, err, tt.want, tt.wantErr)
 			}
 		})
+	}
+}
+
+// TestDelegated: the nearest group, from the process's own upwards, that hands
+// both controllers down.
+func TestDelegated(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		given map[string]string // folder below the mount → cgroup.subtree_control
+		want  string            // below the mount
+		ok    bool
+	}{
+		{"its own", map[string]string{"a/b": "cpu memory pids", "a": "cpu memory"}, "a/b", true},
+		{"an ancestor's", map[string]string{"a/b": "", "a": "memory pids", ".": "cpuset cpu io memory"}, ".", true},
+		{"only one controller", map[string]string{"a/b": "cpu", "a": "memory", ".": "memory"}, "", false},
+		{"not cpuset for cpu", map[string]string{"a": "cpuset memory"}, "", false},
+		{"nothing", nil, "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			point := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(point, "a", "b"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for folder, text := range tt.given {
+				if err := os.WriteFile(filepath.Join(point, folder, "cgroup.subtree_control"), []byte(text+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := delegated(point, filepath.Join(point, "a", "b"))
+			want := ""
+			if tt.ok {
+				want = filepath.Join(point, tt.want)
+			}
+			if got != want || (err == nil) != tt.ok {
+				t.Errorf("= %q, %v, want %q", got, err, want)
+			}
+		})
+	}
+}
+
+// TestSetLimits: the values as Kubernetes would set them.
+func TestSetLimits(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		version int
+		limits  Limits
+		want    map[string]string
+	}{
+		{"none", 2, Limits{}, map[string]string{}},
+		{"version 1, both", 1, Limits{CPUMilli: 300, MemoryBytes: 1 << 20}, map[string]string{
+			"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "30000",
+			"memory.limit_in_bytes": "1048576", "memory.memsw.limit_in_bytes": "1048576",
+		}},
+		{"version 2, both", 2, Limits{CPUMilli: 2500, MemoryBytes: 1 << 20}, map[string]string{
+			"cpu.max": "250000 100000", "memory.max": "1048576", "memory.swap.max": "0",
+		}},
+		{"CPU alone", 2, Limits{CPUMilli: 300}, map[string]string{"cpu.max": "30000 100000"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			folder := t.TempDir() // stands for a cgroup
+			if err := setLimits(Cgroup{Version: tt.version, CPU: folder, Memory: folder}, tt.limits); err != nil {
+				t.Fatal(err)
+			}
+			got := make(map[string]string)
+			entries, err := os.ReadDir(folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, entry := range entries {
+				text, err := os.ReadFile(filepath.Join(folder, entry.Name()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got[entry.Name()] = string(text)
+			}
+			if !maps.Equal(got, tt.want) {
+				t.Errorf("set %v, want %v", got, tt.want)
+			}
+		})
+	}
+	if err := setLimits(Cgroup{Version: 1, CPU: t.TempDir()}, Limits{MemoryBytes: 1}); err == nil {
+		t.Error("a memory limit without a memory controller was set")
 	}
 }
 
