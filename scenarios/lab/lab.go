@@ -18,7 +18,8 @@ import (
 	"github.com/sailplan-io/sailplan/scenarios/mesh"
 )
 
-// startTime bounds how long a lab may take to be ready.
+// startTime bounds how long a lab may take to be ready, besides what the
+// service takes to answer.
 const startTime = 60 * time.Second
 
 // Kind says what the proxies of a lab are.
@@ -104,7 +105,8 @@ func Start(ctx context.Context, config Config) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the lab: %w", err)
 	}
-	starting, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the lab was not ready within %s", startTime))
+	limit := startTime + 4*config.Lab.Service.Latency.P99
+	starting, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the lab was not ready within %s", limit))
 	defer cancel()
 	if err := l.build(starting); err != nil {
 		// Its own time: the lab must be gone also when ctx has ended.
