@@ -96,7 +96,7 @@ func cpuChart(result analysis.Result) Series {
 	phases := sweepPhases(result)
 	slices.SortStableFunc(phases, func(a, b analysis.PhaseSummary) int { return cmp.Compare(a.AchievedRps, b.AchievedRps) })
 	for i, name := range phaseComponents(result) {
-		line := Line{Name: name, Color: i}
+		line := Line{Name: name, Color: componentColor(i)}
 		for _, p := range phases {
 			if e, ok := p.CPUCores[name]; ok && p.Verdict.Valid {
 				line.add(p.AchievedRps, e, 1)
@@ -105,11 +105,19 @@ func cpuChart(result analysis.Result) Series {
 		s.Lines = append(s.Lines, drawn(line)...)
 		for _, c := range result.Components {
 			if c.Name == name && c.CPULimitCores > 0 && c.ReplicasMeasured > 0 && len(line.Points) > 0 {
-				s.Limits = append(s.Limits, Limit{Label: "limit of " + name, At: c.CPULimitCores * float64(c.ReplicasMeasured), Color: i})
+				s.Limits = append(s.Limits, Limit{Label: "limit of " + name, At: c.CPULimitCores * float64(c.ReplicasMeasured), Color: line.Color})
 			}
 		}
 	}
 	return s
+}
+
+// componentColor leaves out the colours that mean something else.
+func componentColor(i int) int {
+	if i >= colorMuted {
+		return i + 2
+	}
+	return i
 }
 
 // timelineCharts show the run as it went.

@@ -76,9 +76,10 @@ type Table struct {
 
 // Column is the head of a column.
 type Column struct {
-	Title string
-	Right bool // aligned to the right, as numbers are
-	Prose bool // sentences: may be broken over lines, and gets what width is left
+	Title  string
+	Right  bool // aligned to the right, as numbers are
+	Prose  bool // sentences: may be broken over lines, and gets what width is left
+	Strong bool // what a reader looks for
 }
 
 // Row is one row of a table; it has a cell for each column.

@@ -63,6 +63,14 @@ func SignedPercent(ratio float64) string {
 // Number writes a number without a unit: "1.02".
 func Number(v float64) string { return write(v, Plain) }
 
+// Format writes a value of the axis with its unit.
+func (a Axis) Format(v float64) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) || a.Unit == "" || strings.HasPrefix(a.Unit, "/") {
+		return Number(v) + a.Unit
+	}
+	return Number(v) + nbsp + a.Unit
+}
+
 // Count writes a whole number with its digits in groups: "12 000".
 func Count(n int64) string { return group(strconv.FormatInt(n, 10)) }
 

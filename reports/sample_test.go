@@ -246,7 +246,7 @@ func embedded() analysis.Result {
 	r.Lab = &analysis.Lab{Kind: "embedded", LimitsWhyNot: "no permission to create a cgroup below /sys/fs/cgroup"}
 	r.Quick = false
 	r.Components = []analysis.Component{gateway()}
-	r.Components[0].Replicas = &analysis.Replicas{Value: 1, CarriesPlannedRate: 1, SurvivesReplicaLoss: 2, SurvivesZoneLoss: 1, Reason: "one carries 400/s"}
+	r.Components[0].Replicas = &analysis.Replicas{Value: 1, CarriesPlannedRate: 1, SurvivesReplicaLoss: 2, SurvivesZoneLoss: 0, Reason: "one carries 400/s"}
 	r.ConnectionPool = nil
 	return r
 }

@@ -190,7 +190,7 @@ func planned(result analysis.Result) []Block {
 func recommendation(result analysis.Result) (Table, bool) {
 	t := Table{
 		Caption: "Recommendation",
-		Columns: []Column{{Title: "Component"}, {Title: "Setting"}, {Title: "Value"}, {Title: "Why", Prose: true}},
+		Columns: []Column{{Title: "Component"}, {Title: "Setting"}, {Title: "Value", Strong: true}, {Title: "Why", Prose: true}},
 	}
 	if result.Outcome == analysis.Contradicted {
 		t.Caption = "What would be recommended, had the proof not contradicted it: do not apply"
@@ -210,7 +210,7 @@ func componentRows(c analysis.Component) []Row {
 	}
 	if r := c.Replicas; r != nil {
 		add("replicas", strconv.Itoa(r.Value), r.Reason)
-		add("… needed", fmt.Sprintf("%d / %d / %d", r.CarriesPlannedRate, r.SurvivesReplicaLoss, r.SurvivesZoneLoss),
+		add("… needed", strings.Join([]string{replicas(r.CarriesPlannedRate), replicas(r.SurvivesReplicaLoss), replicas(r.SurvivesZoneLoss)}, " / "),
 			"with nothing lost / with one replica lost / with one zone lost")
 	} else {
 		why := "not sized"
@@ -230,6 +230,15 @@ func componentRows(c analysis.Component) []Row {
 		add("HPA", fmt.Sprintf("%d – %d at %d%s%%", h.MinReplicas, h.MaxReplicas, h.TargetCPUUtilization, nbsp), h.Reason)
 	}
 	return rows
+}
+
+// replicas writes how many are needed; 0 where it cannot be done, as surviving
+// the loss of the only zone.
+func replicas(n int) string {
+	if n == 0 {
+		return Absent
+	}
+	return strconv.Itoa(n)
 }
 
 // capacityReason says which candidate bound, in the words of that candidate.
@@ -271,7 +280,7 @@ func poolSection(result analysis.Result) Section {
 	}
 	t := Table{
 		Caption: "connectionPool of the DestinationRule for " + orUnnamed(pool.Host),
-		Columns: []Column{{Title: "Field"}, {Title: "Measured with", Right: true}, {Title: "Recommended", Right: true}, {Title: "Why", Prose: true}},
+		Columns: []Column{{Title: "Field"}, {Title: "Measured with", Right: true}, {Title: "Recommended", Right: true, Strong: true}, {Title: "Why", Prose: true}},
 	}
 	for _, field := range []struct{ name, value string }{
 		{"tcp.maxConnections", poolNumber(pool.TCP.MaxConnections)},
@@ -332,7 +341,7 @@ func capacitySection(result analysis.Result) Section {
 			"and the rate to run at, are three different numbers",
 		Columns: []Column{
 			{Title: "Component"},
-			{Title: "SLO edge", Right: true}, {Title: "CPU at its limit", Right: true}, {Title: "Operating capacity", Right: true},
+			{Title: "SLO edge", Right: true}, {Title: "CPU at its limit", Right: true}, {Title: "Operating capacity", Right: true, Strong: true},
 			{Title: "Bound by"},
 		},
 	}

@@ -153,6 +153,9 @@ func (p printer) table(t reports.Table) {
 			if i < len(r.Cells) && (i > 0 || !r.Continues) {
 				text = Escape(r.Cells[i])
 			}
+			if t.Columns[i].Strong && text != "" {
+				text = "**" + text + "**"
+			}
 			p.printf(" %s |", text)
 		}
 		p.printf("\n")
