@@ -38,7 +38,9 @@ func Analyze(rec *record.Record) (Result, error) {
 	}
 	predicted := findEdge(ofKind(phases, scenarios.KindClimb, scenarios.KindSteady), conditions.Objectives, rec.Seed)
 	r.SLOEdge = SLOEdge{Rps: predicted.RPS, End: string(predicted.End), Objective: predicted.text()}
-	r.Verification, _ = verify(phases, predicted, conditions.Objectives, rec.Seed)
+	r.bind(rec, phases, predicted)
+	r.size(rec, phases, predicted)
+	r.Verification = verify(phases, predicted, conditions.Objectives, rec.Seed)
 	r.conclude(rec, phases, predicted)
 	return r, nil
 }

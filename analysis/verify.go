@@ -47,7 +47,7 @@ func (v *Verification) UnmarshalJSON(data []byte) error {
 // verify holds the predicted edge against the one that the search phases alone
 // show, and looks at the proof's phases on both sides of it. Nil when there was
 // neither a search nor a proof.
-func verify(phases []examined, predicted edgeOf, objectives []scenarios.Objective, seed uint64) (*Verification, edgeOf) {
+func verify(phases []examined, predicted edgeOf, objectives []scenarios.Objective, seed uint64) *Verification {
 	search := ofKind(phases, scenarios.KindSearch)
 	measured := findEdge(search, objectives, seed^0xb11d)
 	v := &Verification{
@@ -59,11 +59,11 @@ func verify(phases []examined, predicted edgeOf, objectives []scenarios.Objectiv
 		ObjectiveMissedAbove: proofPoint(phases, "above", false),
 	}
 	if len(search) == 0 && v.ObjectiveHeldBelow == nil && v.ObjectiveMissedAbove == nil {
-		return nil, measured
+		return nil
 	}
 	v.Agrees, v.Reason = v.compare(predicted, measured)
 	if !v.Agrees {
-		return v, measured
+		return v
 	}
 	for _, point := range []*ProofPoint{v.ObjectiveHeldBelow, v.ObjectiveMissedAbove} {
 		if point != nil && point.Valid && !point.Expected {
@@ -71,7 +71,7 @@ func verify(phases []examined, predicted edgeOf, objectives []scenarios.Objectiv
 			v.Reason += fmt.Sprintf("; but at %s, where the measured edge says otherwise, %s", perSecond(point.Rps), point.Reason)
 		}
 	}
-	return v, measured
+	return v
 }
 
 // compare says whether the edges agree, and sets the relative error.

@@ -53,12 +53,12 @@ func FitDemand(points []DemandPoint) Demand {
 		return noDemand(len(points), fmt.Sprintf("%d different rates below throttling, a fit needs %d", n, LeastRates))
 	}
 	d, err := fitDemand(points, false)
-	note := ""
+	var note string
 	if scale, exponent, ok := fitWakeUps(points); !ok {
 		note = "; wake-ups are not known, so the rate stands for both"
-	} else if with, werr := fitDemand(points, true); werr == nil && len(points) >= 5 && leaveOneOut(points, true) < 0.95*leaveOneOut(points, false) {
-		d, err = with, nil
-		d.Scale, d.Exponent = scale, exponent
+	} else if with, werr := fitDemand(points, true); werr == nil && len(points) >= 5 && with.withWakeUps && leaveOneOut(points, true) < 0.95*leaveOneOut(points, false) {
+		with.Scale, with.Exponent = scale, exponent
+		d, err, note = with.together(d, err, points), nil, ""
 	} else {
 		note = "; wake-ups explain no more than the rate does"
 	}
@@ -121,13 +121,7 @@ func fitDemand(points []DemandPoint, with bool) (Demand, error) {
 		case 0:
 			d.Idle = stat.NotEstimable(len(points), "the fit without an intercept is the only one without a negative cost; CPU at idle is too small to see")
 		case 1:
-			d.PerRequest = stat.NotEstimable(len(points), "the wake-ups explain all of the CPU: the cost of a request cannot be told from that of a wake-up")
-		}
-	}
-	if with && d.withWakeUps && stat.VarianceInflation(withoutOnes(x), 1) > 10 {
-		warning := "rate and wake-ups rose together: the costs of a request and of a wake-up are told apart only roughly, their sum well"
-		for _, e := range []*stat.Estimate{&d.PerRequest, &d.PerWakeUp} {
-			e.Warnings = append(slices.Clone(e.Warnings), warning)
+			d.PerRequest = stat.NotEstimable(len(points), "the wake-ups explain all of the CPU")
 		}
 	}
 	for _, r := range fit.Residuals {
@@ -135,6 +129,28 @@ func fitDemand(points []DemandPoint, with bool) (Demand, error) {
 	}
 	d.ResidualCores = math.Sqrt(d.ResidualCores)
 	return d, nil
+}
+
+// together looks whether the fit with wake-ups tells the cost of a request from
+// that of a wake-up. Where it does not, because the two rose together, d keeps
+// predicting with both, but names only their sum: the cost of a request in the
+// fit on the rate alone.
+func (d Demand) together(alone Demand, err error, points []DemandPoint) Demand {
+	x, _, _ := rows(points, true)
+	if !(stat.VarianceInflation(withoutOnes(x), 1) > 10) {
+		return d
+	}
+	if d.PerRequest.OK() && d.PerRequest.Low > 0 && d.PerWakeUp.Low > 0 {
+		warning := "rate and wake-ups rose together: the costs of a request and of a wake-up are told apart only roughly, their sum well"
+		d.PerRequest.Warnings, d.PerWakeUp.Warnings = []string{warning}, []string{warning}
+		return d
+	}
+	d.PerWakeUp = stat.NotEstimable(len(points), "rate and wake-ups rose together: the cost of a wake-up cannot be told from that of a request")
+	if err == nil {
+		d.PerRequest = alone.PerRequest
+		d.PerRequest.Warnings = []string{"rate and wake-ups rose together: this is the cost of a request with the wake-ups that come with it"}
+	}
+	return d
 }
 
 func withoutOnes(x [][]float64) [][]float64 {

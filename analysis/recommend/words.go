@@ -1,0 +1,70 @@
+package recommend
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
+func rate(rps float64) string {
+	if math.Abs(rps) >= 100 {
+		return fmt.Sprintf("%.0f/s", rps)
+	}
+	return fmt.Sprintf("%.3g/s", rps)
+}
+
+func timeWords(seconds float64) string {
+	if seconds >= 1 {
+		return fmt.Sprintf("%.3g s", seconds)
+	}
+	return fmt.Sprintf("%.3g ms", seconds*1e3)
+}
+
+func cpuWords(cores float64) string {
+	switch {
+	case cores < 1:
+		return fmt.Sprintf("%.0fm", cores*1000)
+	case cores == 1:
+		return "1 core"
+	}
+	return fmt.Sprintf("%.3g cores", cores)
+}
+
+func threads(n int) string {
+	if n == 1 {
+		return "one worker thread"
+	}
+	return fmt.Sprintf("%d worker threads", n)
+}
+
+func bytesWords(b float64) string { return fmt.Sprintf("%.0f MiB", b/(1<<20)) }
+
+// cpuQuantity rounds cores up to hundredths and writes a Kubernetes quantity.
+func cpuQuantity(cores float64) string {
+	milli := int64(math.Ceil(cores*100-1e-9)) * 10
+	if milli%1000 == 0 {
+		return strconv.FormatInt(milli/1000, 10)
+	}
+	return strconv.FormatInt(milli, 10) + "m"
+}
+
+// memoryQuantity rounds bytes up to 16 MiB, 64 MiB at least, and writes a
+// Kubernetes quantity. A short run sees less memory than a long life needs.
+func memoryQuantity(b float64) string {
+	mebi := max(int64(math.Ceil(b/(16<<20)))*16, 64)
+	if mebi%1024 == 0 {
+		return strconv.FormatInt(mebi/1024, 10) + "Gi"
+	}
+	return strconv.FormatInt(mebi, 10) + "Mi"
+}
+
+// niceUp rounds up to two significant digits, 10 at least, 2·10⁹ at most (the
+// fields are 32 bits wide).
+func niceUp(v float64) int {
+	v = math.Min(v, 2e9)
+	if !(v > 10) {
+		return 10
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
+	return int(math.Ceil(v/unit-1e-9) * unit)
+}
