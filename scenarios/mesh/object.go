@@ -44,7 +44,7 @@ type Object struct {
 // limits of a file. A Kubernetes object has at most 1.5 MiB, because etcd takes
 // no more.
 func limits() scenarios.DocumentLimits {
-	return scenarios.DocumentLimits{FileBytes: 32 << 20, DocumentBytes: 2 << 20, Documents: 50_000, Depth: 64, Nodes: 500_000}
+	return scenarios.DocumentLimits{FileBytes: 16 << 20, DocumentBytes: 2 << 20, Documents: 100_000, Depth: 64, Nodes: 500_000}
 }
 
 // Parse reads a YAML file of Kubernetes objects, one or several documents, also

@@ -71,7 +71,7 @@ func TestParseErrors(t *testing.T) {
 		"alias bomb":             {bomb(), []string{"aliases expanded"}},
 		"deep":                   {strings.Repeat("[", 2000) + strings.Repeat("]", 2000), []string{"nested deeper than 64 levels"}},
 		"huge document":          {strings.Repeat("# 3456789\n", 1<<18), []string{"2.5 MiB, more than the limit of 2.0 MiB"}},
-		"huge file":              {strings.Repeat("---\n", 9<<20), []string{"36.0 MiB, more than the limit of 32.0 MiB"}},
+		"huge file":              {strings.Repeat("---\n", 5<<20), []string{"20.0 MiB, more than the limit of 16.0 MiB"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
