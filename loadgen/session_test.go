@@ -53,6 +53,7 @@ type collect struct {
 	intervals             []record.Interval
 	latency, service, lag int64
 	maxLatency            time.Duration
+	lagP50, lagP99        time.Duration
 	byRequest             map[string]int64
 }
 
@@ -61,6 +62,8 @@ func (c *collect) Interval(i record.Interval) {
 		c.latency += r.Latency.TotalCount()
 		c.service += r.Service.TotalCount()
 		c.lag += r.SendLag.TotalCount()
+		c.lagP50 = max(c.lagP50, time.Duration(r.SendLag.ValueAtQuantile(50)))
+		c.lagP99 = max(c.lagP99, time.Duration(r.SendLag.ValueAtQuantile(99)))
 		c.maxLatency = max(c.maxLatency, time.Duration(r.Latency.Max()))
 		if c.byRequest == nil {
 			c.byRequest = map[string]int64{}

@@ -18,6 +18,7 @@ func (w *worker) send(now int64) {
 		w.fill(now)
 	} else {
 		w.release(now)
+		w.giveUp(now)
 		w.dispatch()
 	}
 	w.flush()
@@ -30,6 +31,7 @@ func (w *worker) release(at int64) {
 	for r.hasNext && r.nextAt <= at {
 		r.counts.Intended++
 		if r.backlog.full() {
+			w.giveUp(at)
 			w.dispatch()
 			w.flush()
 		}
@@ -247,6 +249,12 @@ func (w *worker) expire(now int64) {
 		r.classes[exchange.TimedOut]++
 		w.retire(uint32(token))
 	}
+	w.giveUp(now)
+}
+
+// giveUp sheds what has waited for a stream until its timeout.
+func (w *worker) giveUp(now int64) {
+	r := w.run
 	for r.backlog.size > 0 && r.backlog.front().intended+r.timeout <= now {
 		r.backlog.pop()
 		r.shed(exchange.ShedWaiting)

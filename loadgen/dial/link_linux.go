@@ -126,14 +126,14 @@ func (s *socket) receive(p []byte) (int, error) {
 // send gives bytes to the kernel.
 func (s *socket) send(p []byte) (int, error) {
 	for {
-		n, err := unix.SendmsgN(s.fd, p, nil, nil, unix.MSG_NOSIGNAL)
+		n, err := unix.Write(s.fd, p) // the runtime turns SIGPIPE into EPIPE
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err == unix.EAGAIN:
 			return 0, ErrWouldBlock
 		case err != nil:
-			return 0, os.NewSyscallError("send", err)
+			return 0, os.NewSyscallError("write", err)
 		}
 		return n, nil
 	}

@@ -1,0 +1,115 @@
+package h2
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/sailplan-io/sailplan/loadgen/exchange"
+)
+
+// TestBlocksDecode sends several kinds of requests many times under several
+// limits of the table, and decodes every block with x/net's decoder, which
+// refuses a table that grows beyond what it allows.
+func TestBlocksDecode(t *testing.T) {
+	kinds := [][]exchange.Field{
+		{{Name: ":method", Value: "GET"}, {Name: ":path", Value: "/"}, {Name: "accept", Value: "*/*"}},
+		{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/cart"}, {Name: "x-empty", Value: ""}, {Name: "cookie", Value: strings.Repeat("c", 300)}},
+		{{Name: ":method", Value: "PUT"}, {Name: ":path", Value: "/päth?q=1"}, {Name: "x-bin", Value: "\x01\xff\x7f"}, {Name: "authorization", Value: strings.Repeat("t0ken", 900)}},
+		{{Name: ":method", Value: "GET"}, {Name: ":path", Value: "/"}, {Name: "x-a", Value: "1"}, {Name: "x-a", Value: "2"}, {Name: "x-a", Value: "1"}},
+	}
+	tests := []struct {
+		name   string
+		limits []int // before each round: −1 leaves the limit
+	}{
+		{"default", []int{-1, -1, -1}},
+		{"none from the start", []int{0, -1, -1}},
+		{"small", []int{120, -1, -1}},
+		{"shrinks", []int{-1, 200, -1, 40, -1}},
+		{"shrinks and grows", []int{-1, 0, 4096, -1, 100, 1000, -1}},
+		{"larger than used", []int{65536, -1}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEncoder(len(kinds))
+			d := hpack.NewDecoder(4096, nil)
+			for round, limit := range tt.limits {
+				if limit >= 0 {
+					e.allow(uint32(limit))
+					d.SetAllowedMaxDynamicTableSize(uint32(limit))
+				}
+				for range 3 {
+					for kind, fields := range kinds {
+						got, err := d.DecodeFull(e.block(kind, fields))
+						if err != nil {
+							t.Fatalf("round %d, kind %d: %v", round, kind, err)
+						}
+						if !slices.EqualFunc(got, fields, func(g hpack.HeaderField, f exchange.Field) bool {
+							return g.Name == f.Name && g.Value == f.Value
+						}) {
+							t.Fatalf("round %d, kind %d: decoded %v, want %v", round, kind, got, fields)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestBlocksSettle: once each kind was sent, blocks are the same bytes again and
+// again, and all but what found no room is an index of one byte.
+func TestBlocksSettle(t *testing.T) {
+	e := newEncoder(10)
+	var kinds [][]exchange.Field
+	for i := range 10 {
+		kinds = append(kinds, []exchange.Field{{Name: ":method", Value: "GET"}, {Name: ":path", Value: fmt.Sprintf("/item/%d", i)}, {Name: "user-agent", Value: "sailplan"}})
+	}
+	for range 2 {
+		for kind, fields := range kinds {
+			e.block(kind, fields)
+		}
+	}
+	for kind, fields := range kinds {
+		first := string(e.block(kind, fields))
+		if again := string(e.block(kind, fields)); again != first {
+			t.Errorf("kind %d: block changed from %x to %x", kind, first, again)
+		}
+		if len(first) != len(fields) {
+			t.Errorf("kind %d: block of %d bytes, want %d", kind, len(first), len(fields))
+		}
+	}
+	if got := testing.AllocsPerRun(100, func() { e.block(3, kinds[3]) }); got != 0 {
+		t.Errorf("%v allocations for a block that was encoded before, want 0", got)
+	}
+}
+
+// The static table is checked against x/net's, index by index.
+func TestStaticTable(t *testing.T) {
+	d := hpack.NewDecoder(4096, nil)
+	for i, want := range staticTable() {
+		got, err := d.DecodeFull(appendInt(nil, 0x80, 7, uint64(i+1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[0].Name != want.Name || got[0].Value != want.Value {
+			t.Errorf("index %d is %v, want %v", i+1, want, got[0])
+		}
+	}
+}
+
+// The examples are those of RFC 7541, appendix C.1.
+func TestAppendInt(t *testing.T) {
+	tests := []struct {
+		bits  uint
+		value uint64
+		want  string
+	}{{5, 10, "0a"}, {5, 1337, "1f9a0a"}, {8, 42, "2a"}, {5, 31, "1f00"}, {7, 127, "7f00"}}
+	for _, tt := range tests {
+		if got := fmt.Sprintf("%x", appendInt(nil, 0, tt.bits, tt.value)); got != tt.want {
+			t.Errorf("appendInt(%d bits, %d) = %s, want %s", tt.bits, tt.value, got, tt.want)
+		}
+	}
+}
