@@ -6,6 +6,9 @@
 //     self-contained: endpoint, connections, requests, seed.
 //  3. A Phase is one stretch of load with one arrival process and one rate.
 //
+// ReadDocuments, Problem and Errors are how every YAML file of a user is read and
+// what is wrong with it is told, the mesh's objects included.
+//
 // The units that the whole project speaks live here as well: Rate, Bytes, CPU
 // and Ratio. Nothing in this package reads a clock, a socket or a flag.
 package scenarios
