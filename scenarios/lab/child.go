@@ -20,9 +20,10 @@ const (
 )
 
 // Child is what the program does when it was started as a child of a lab: the
-// arguments are those after Config.Self. It returns when ctx ends or when it
-// can't go on. The caller should end ctx on SIGTERM. Nothing is written to
-// stdout; what is worth knowing besides the error goes to stderr.
+// arguments are those after Config.Self. It returns when ctx ends, after it has
+// let its peers go in order, or when it can't go on. SIGTERM may be left to its
+// default, which is quicker. Nothing is written to stdout; what is worth knowing
+// besides the error goes to stderr.
 func Child(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if len(args) == 0 {
 		return errors.New("lab child: not told what to be")

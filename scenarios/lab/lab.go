@@ -65,6 +65,7 @@ type Member struct {
 	Cgroup      process.Cgroup // zero when it has none of its own
 	Concurrency int            // proxy worker threads; 0 for a service
 	Limits      scenarios.Limits
+	LimitsBind  bool   // false: some of Limits could not be enforced on this member
 	AdminURL    string // base URL, http; empty for a service
 	StatPrefix  string // its HTTP statistics are http.<StatPrefix>.downstream_…; empty for a service
 	Cluster     string // its upstream's statistics are cluster.<Cluster>.…; empty for a service
@@ -329,7 +330,10 @@ func portOf(address string) (uint32, error) {
 
 func member(component string, role scenarios.Role, replica int, p *process.Process, limits scenarios.Limits) Member {
 	group, _ := p.Cgroup()
-	return Member{Component: component, Role: role, Replica: replica, PID: p.PID(), Cgroup: group, Limits: limits}
+	return Member{
+		Component: component, Role: role, Replica: replica, PID: p.PID(), Cgroup: group,
+		Limits: limits, LimitsBind: p.LimitsBind(),
+	}
 }
 
 // startSidecars starts one proxy per service replica, as each pod has its own.

@@ -420,6 +420,9 @@ func TestLimits(t *testing.T) {
 			missing(t, "cgroup", strings.Join(why, "; "))
 		}
 		m := l.Members()[0]
+		if !m.LimitsBind {
+			t.Error("the gateway's limits do not bind")
+		}
 		for _, tt := range []struct{ folder, file, want string }{
 			{m.Cgroup.CPU, map[int]string{1: "cpu.cfs_quota_us", 2: "cpu.max"}[m.Cgroup.Version], map[int]string{1: "30000", 2: "30000 100000"}[m.Cgroup.Version]},
 			{m.Cgroup.Memory, map[int]string{1: "memory.limit_in_bytes", 2: "memory.max"}[m.Cgroup.Version], "268435456"},
@@ -499,6 +502,25 @@ func TestRejectedConfig(t *testing.T) {
 	}
 	if !strings.Contains(err.Error(), "gateway-0: exit status 1") || !strings.Contains(err.Error(), "MaxEjectionPercent") {
 		t.Errorf("error = %v, want one that names the gateway and the field", err)
+	}
+	checkNothingLeft(t, config.StateDir, nil)
+}
+
+// TestOutOfMemory: a component that its memory limit ends says so.
+func TestOutOfMemory(t *testing.T) {
+	config := labConfig(t, envoyFor(t, lab.KindEnvoy))
+	config.Lab.Gateway.Limits.Memory = 6 << 20
+	l, err := lab.Start(t.Context(), config)
+	if err == nil {
+		enforced, why := l.LimitsEnforced()
+		_ = l.Stop(t.Context())
+		if !enforced {
+			missing(t, "cgroup", strings.Join(why, "; "))
+		}
+		t.Fatal("Envoy runs in 6 MiB")
+	}
+	if !strings.Contains(err.Error(), "gateway-0: signal: killed (memory limit exceeded)") {
+		t.Errorf("error = %v, want one that names the gateway and its memory limit", err)
 	}
 	checkNothingLeft(t, config.StateDir, nil)
 }

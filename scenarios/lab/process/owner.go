@@ -266,7 +266,11 @@ func (o *Owner) launch(options Options, g *group) (*Process, error) {
 	if err := o.spawner.start(cmd); err != nil {
 		return nil, err
 	}
-	return &Process{name: options.Name, cmd: cmd, pid: cmd.Process.Pid, tail: log, group: g, exited: make(chan struct{})}, nil
+	return &Process{
+		name: options.Name, cmd: cmd, pid: cmd.Process.Pid, tail: log, exited: make(chan struct{}),
+		// A group exists only with all of its limits.
+		group: g, bound: g != nil || options.Limits == Limits{},
+	}, nil
 }
 
 // Close stops all children at once, removes their cgroups and the owner's

@@ -63,6 +63,7 @@ type Process struct {
 	pid    int
 	tail   *tail
 	group  *group        // nil: no cgroup
+	bound  bool          // its limits bind
 	exited chan struct{} // closed by watch
 
 	mu        sync.Mutex // guards what follows
@@ -84,6 +85,10 @@ func (p *Process) Cgroup() (paths Cgroup, ok bool) {
 	}
 	return p.group.paths, true
 }
+
+// LimitsBind reports whether every limit that was asked for the child binds;
+// true when none was.
+func (p *Process) LimitsBind() bool { return p.bound }
 
 // Exited returns a channel that is closed when the process has ended and all
 // it wrote has been read.

@@ -208,8 +208,6 @@ func TestCPULimit(t *testing.T) {
 		missing(t, "cgroup", why[0])
 	}
 	group, _ := p.Cgroup()
-	// 200 ms of work at 20 ms a period need ten periods; the first may have
-	// begun before the process, and the start-up costs some of it.
 	<-p.Exited()
 	if exit := p.Exit(); exit.Code != 0 {
 		t.Fatal(p.Describe())
@@ -218,16 +216,20 @@ func TestCPULimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A limit can only make it slower: at least 8 periods of 100 ms.
-	if wall < 800 {
-		t.Errorf("%d ms of CPU time took %d ms under a limit of 0.2 cores, want at least 800", cpuMillis, wall)
+	// 200 ms of work at 20 ms a period need ten periods of 100 ms; the first
+	// has begun before the process has, and the kernel hands quota out in slices.
+	// Other load can only add to it.
+	if wall < 700 {
+		t.Errorf("%d ms of CPU time took %d ms under a limit of 0.2 cores, want at least 700", cpuMillis, wall)
 	}
 	stat, err := os.ReadFile(filepath.Join(group.CPU, "cpu.stat"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if throttled := statField(string(stat), "nr_throttled"); throttled < 5 {
-		t.Errorf("nr_throttled = %d, want at least 5", throttled)
+	// On a busy machine the process may not get to the end of its quota in
+	// every period, but in some it does.
+	if throttled := statField(string(stat), "nr_throttled"); throttled < 1 {
+		t.Errorf("nr_throttled = %d, want at least 1", throttled)
 	}
 }
 
@@ -273,8 +275,8 @@ func TestLimitsNotPermitted(t *testing.T) {
 	if len(why) != 1 || !strings.HasPrefix(why[0], "say: make cgroup: ") {
 		t.Errorf("why = %q, want one reason that names the child", why)
 	}
-	if _, ok := p.Cgroup(); ok {
-		t.Error("it claims a cgroup of its own")
+	if _, ok := p.Cgroup(); ok || p.LimitsBind() {
+		t.Errorf("cgroup of its own = %t, limits bind = %t, want neither", ok, p.LimitsBind())
 	}
 }
 
