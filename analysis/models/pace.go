@@ -17,6 +17,7 @@ type Pace struct {
 	Proof         time.Duration
 	Settle        time.Duration // between phases, for queues and quota to recover
 	LongestPhase  time.Duration // a rate so low that its quantile needs longer is measured without it
+	Repeats       int           // of phases that were not valid measurements, in all
 }
 
 // QuickPace answers within 90 seconds.
@@ -26,8 +27,8 @@ func QuickPace() Pace {
 		Climb: 2500 * time.Millisecond, ClimbFactor: 1.6,
 		Steady: 3 * time.Second, SteadyRates: 6, SteadyRounds: 1,
 		Search: 2800 * time.Millisecond, SearchProbes: 7, SearchResolve: 1.06,
-		Proof:  3 * time.Second,
-		Settle: 250 * time.Millisecond, LongestPhase: 12 * time.Second,
+		Proof:  5 * time.Second,
+		Settle: 250 * time.Millisecond, LongestPhase: 12 * time.Second, Repeats: 4,
 	}
 }
 
@@ -39,7 +40,7 @@ func FullPace() Pace {
 		Steady: 14 * time.Second, SteadyRates: 8, SteadyRounds: 2,
 		Search: 11 * time.Second, SearchProbes: 10, SearchResolve: 1.04,
 		Proof:  15 * time.Second,
-		Settle: 500 * time.Millisecond, LongestPhase: 60 * time.Second,
+		Settle: 500 * time.Millisecond, LongestPhase: 60 * time.Second, Repeats: 10,
 	}
 }
 

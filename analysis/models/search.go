@@ -147,8 +147,8 @@ func (s Search) Next(steps []Step) (rps float64, more bool) {
 // Where the proof measures, as shares of the edge that the search found: just
 // below, where the objectives must hold, and just above, where one must break.
 const (
-	ProofBelow = 0.9
-	ProofAbove = 1.12
+	ProofBelow = 0.88
+	ProofAbove = 1.15
 )
 
 // EdgeOf returns the rate that best divides the steps that held from those that

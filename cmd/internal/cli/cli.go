@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -87,7 +88,7 @@ func Main(args []string, process Process) int {
 		case s := <-signals:
 			number, _ := s.(syscall.Signal)
 			received <- number
-			cancel(experiment.Interrupted{Signal: s.String()})
+			cancel(experiment.Interrupted{By: signalName(number)})
 			// A second signal ends the program at once; the lab dies with it.
 			signal.Stop(signals)
 		}
@@ -101,20 +102,32 @@ func Main(args []string, process Process) int {
 		if s == syscall.SIGTERM {
 			code = exitTerminated
 		}
-		if err != nil {
-			fmt.Fprintln(process.Stderr, "sailplan:", err)
-		}
+		tell(process.Stderr, err)
 		return code
 	default:
 	}
+	return tell(process.Stderr, err)
+}
+
+// tell prints an error, unless it is only an exit code whose reason has been
+// told already, and returns its exit code.
+func tell(w io.Writer, err error) int {
 	if err == nil {
 		return exitDone
 	}
 	coded := exitError{code: exitFailed}
 	if !errors.As(err, &coded) || coded.err != nil {
-		fmt.Fprintln(process.Stderr, "sailplan:", err)
+		fmt.Fprintln(w, "sailplan:", err)
 	}
 	return coded.code
+}
+
+// signalName is what the user, or whoever else, did.
+func signalName(s syscall.Signal) string {
+	if s == syscall.SIGTERM {
+		return "SIGTERM"
+	}
+	return "Ctrl-C"
 }
 
 func newRoot(process Process) *cobra.Command {
@@ -130,7 +143,19 @@ proves the recommendation with another run.`,
   sailplan report sailplan-runs/…    write the reports of a run again`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args: func(c *cobra.Command, given []string) error {
+			if len(given) == 0 {
+				return nil
+			}
+			hint := "see `sailplan --help`"
+			if near := c.SuggestionsFor(given[0]); len(near) > 0 {
+				hint = "did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return usage(fmt.Errorf("unknown command %q: %s", given[0], hint))
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.SetIn(process.Stdin)
 	root.SetOut(process.Stdout)
 	root.SetErr(process.Stderr)

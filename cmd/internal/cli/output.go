@@ -14,6 +14,7 @@ import (
 	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/reports"
+	"github.com/sailplan-io/sailplan/reports/html"
 	"github.com/sailplan-io/sailplan/reports/junit"
 	"github.com/sailplan-io/sailplan/reports/markdown"
 	"github.com/sailplan-io/sailplan/reports/terminal"
@@ -120,7 +121,7 @@ func (a *app) write(rec *record.Record, result analysis.Result, s streams, o out
 	}
 	encoded = append(encoded, '\n')
 	var page, text, cases bytes.Buffer
-	if err := errors.Join(markdown.Write(&text, document), junit.Write(&cases, document)); err != nil {
+	if err := errors.Join(html.Write(&page, document), markdown.Write(&text, document), junit.Write(&cases, document)); err != nil {
 		return fmt.Errorf("writing the reports: %w", err)
 	}
 	files := map[string][]byte{name: encoded, "report.html": page.Bytes(), "report.md": text.Bytes()}

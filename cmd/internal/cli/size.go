@@ -64,7 +64,7 @@ stopped the load; 130 and 143 interrupted and terminated.`,
 			if len(given) > 0 {
 				o.scenario = given[0]
 			}
-			return a.drive(c.Context(), o, experiment.Size, 10*time.Minute)
+			return a.drive(c.Context(), o, needsObjective, experiment.Size)
 		},
 	}
 	o.flags(c)
@@ -88,16 +88,38 @@ interrupted and terminated.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			o.scenario = given[0]
-			return a.drive(c.Context(), o, experiment.Load, 0)
+			return a.drive(c.Context(), o, needsLoad, experiment.Load)
 		},
 	}
 	o.flags(c)
 	return c
 }
 
+// experimentFunc is an experiment: it leaves a run directory.
+type experimentFunc func(context.Context, experiment.Options) (record.Ending, error)
+
+// needsLoad refuses a scenario that `run` can't send.
+func needsLoad(s scenarios.Scenario) error {
+	if s.Load.Rate.IsZero() && s.Load.Arrivals != scenarios.Closed {
+		return fmt.Errorf("scenario %s: run needs load.rate, for instance `load: {rate: 100/s, duration: 30s}`", s.Metadata.Name)
+	}
+	return nil
+}
+
+// needsObjective refuses a scenario that `size` can't find an edge for.
+func needsObjective(s scenarios.Scenario) error {
+	switch {
+	case len(s.Objectives) == 0:
+		return fmt.Errorf("scenario %s: size needs objectives, for instance `objectives: [{quantile: 0.99, latency: 50ms}]`", s.Metadata.Name)
+	case s.Load.Arrivals == scenarios.Closed:
+		return fmt.Errorf("scenario %s: size needs open arrivals, poisson or constant: a closed loop slows down with the system and hides its edge", s.Metadata.Name)
+	}
+	return nil
+}
+
 // drive runs an experiment, then analyses the directory that it left and writes
 // the reports.
-func (a *app) drive(ctx context.Context, o driveOptions, run func(context.Context, experiment.Options) (record.Ending, error), expected time.Duration) error {
+func (a *app) drive(ctx context.Context, o driveOptions, need func(scenarios.Scenario) error, run experimentFunc) error {
 	scenario, err := a.loadScenario(o.scenario)
 	if err != nil {
 		return usage(err)
@@ -111,9 +133,12 @@ func (a *app) drive(ctx context.Context, o driveOptions, run func(context.Contex
 	if err := scenarios.Validate(scenario); err != nil {
 		return usage(err)
 	}
+	if err := need(scenario); err != nil {
+		return usage(err)
+	}
 	streams := a.streams(o.outputs)
 	tty, width := terminalOf(streams.progress)
-	view := live.New(streams.progress, live.Options{Terminal: tty, Width: width, Quiet: o.quiet, Expected: expected, Now: time.Now})
+	view := live.New(streams.progress, live.Options{Terminal: tty, Width: width, Quiet: o.quiet, Now: time.Now})
 	defer view.Close()
 	options := experiment.Options{
 		Scenario: scenario,

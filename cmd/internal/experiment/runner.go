@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -38,9 +39,9 @@ type Options struct {
 
 // Interrupted is the cause with which a caller cancels the context of a run
 // that the user, or a signal, wants to end.
-type Interrupted struct{ Signal string }
+type Interrupted struct{ By string }
 
-func (i Interrupted) Error() string { return "interrupted by " + i.Signal }
+func (i Interrupted) Error() string { return "interrupted by " + i.By }
 
 // runner is one run: the system, the recorder, the sampler and the session.
 type runner struct {
@@ -86,6 +87,10 @@ func start(ctx context.Context, command string, options Options) (_ *runner, _ c
 		return nil, ctx, err
 	}
 	r.plan.Endpoint = r.system.endpoint
+	if !r.plan.Endpoint.OnLoopback() {
+		r.plan.RunID = rand.Text()
+		r.system.notes = append(r.system.notes, "every request carries the header x-sailplan-run: "+r.plan.RunID)
+	}
 	if err = r.preflight(ctx); err != nil {
 		return nil, ctx, err
 	}
@@ -182,7 +187,7 @@ func (r *runner) watch(ctx context.Context) error {
 			r.stopped(fmt.Errorf("recording the run: %w", r.writer.Err()))
 		case err := <-r.system.failed:
 			r.writer.Event(record.Event{At: time.Since(r.base), Kind: record.EventComponent, Phase: -1, Message: err.Error()})
-			r.stopped(fmt.Errorf("component died: %w", err))
+			r.stopped(err)
 		}
 	})
 	return nil

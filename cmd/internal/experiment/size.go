@@ -1,7 +1,9 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -26,7 +28,9 @@ func Size(ctx context.Context, options Options) (record.Ending, error) {
 	if options.Quick {
 		s.pace = models.QuickPace()
 	}
-	err = s.phases(ctx)
+	if err = s.phases(ctx); errors.Is(err, errSpoiled) {
+		err = nil
+	}
 	ending, why := endingOf(ctx, err)
 	if closeErr := r.close(ending, why); err == nil {
 		err = closeErr
@@ -37,12 +41,17 @@ func Size(ctx context.Context, options Options) (record.Ending, error) {
 // sizing is the order of phases of a sizing run.
 type sizing struct {
 	*runner
-	pace   models.Pace
-	random *rand.Rand
+	pace    models.Pace
+	random  *rand.Rand
+	repeats int // phases that were not valid measurements, so far
 }
 
+// highestRate bounds the climb, per second, where the scenario does not: it may
+// leave guards.maxRate out when the load stays on this machine.
+const highestRate = 100_000.0
+
 func (s *sizing) phases(ctx context.Context) error {
-	limit := s.plan.Guards.MaxRate.RPS()
+	limit := cmp.Or(s.plan.Guards.MaxRate.RPS(), highestRate)
 	climb := models.Climb{First: math.Min(300, limit/4), Factor: s.pace.ClimbFactor, Lowest: math.Min(20, limit/8), Max: limit}
 	if err := s.warmUp(ctx, climb.First); err != nil {
 		return err
@@ -129,20 +138,26 @@ func (s *sizing) learnScrapes(ctx context.Context, rps float64, began time.Durat
 	}
 }
 
-// measure runs one phase; a phase that is not a valid measurement is repeated
-// once, since what disturbed it may be gone.
-func (s *sizing) measure(ctx context.Context, spec scenarios.Phase) (summary analysis.PhaseSummary, err error) {
-	for attempt := range 2 {
-		s.settle(ctx, s.pace.Settle)
-		if attempt > 0 {
-			spec.Name += " again"
-		}
-		summary, _, err = s.phase(ctx, spec)
+// errSpoiled ends the measuring: too much of it was not valid. It is no failure
+// of the run, whose record says what disturbed it.
+var errSpoiled = errors.New("too many phases were not valid measurements")
+
+// measure runs one phase, and again when it is not a valid measurement, since
+// what disturbed it may be gone. All phases share one budget of repeats.
+func (s *sizing) measure(ctx context.Context, spec scenarios.Phase) (analysis.PhaseSummary, error) {
+	name := spec.Name
+	for attempt := 1; ; attempt++ {
+		s.settle(ctx, time.Duration(attempt*attempt)*s.pace.Settle)
+		summary, _, err := s.phase(ctx, spec)
 		if err != nil || summary.Verdict.Valid {
 			return summary, err
 		}
+		if s.repeats++; s.repeats > s.pace.Repeats {
+			s.options.Observer.Note(fmt.Sprintf("%d phases were not valid measurements: there is no use in going on", s.repeats))
+			return summary, errSpoiled
+		}
+		spec.Name = fmt.Sprintf("%s again", name)
 	}
-	return summary, nil
 }
 
 func (s *sizing) climb(ctx context.Context, climb models.Climb) (held, missed float64, end models.ClimbEnd, err error) {
@@ -156,11 +171,6 @@ func (s *sizing) climb(ctx context.Context, climb models.Climb) (held, missed fl
 		summary, err := s.measure(ctx, s.spec(scenarios.KindClimb, fmt.Sprintf("climb %d", len(steps)+1), rps, s.pace.Climb))
 		if err != nil {
 			return 0, 0, "", err
-		}
-		if !summary.Verdict.Valid {
-			held, missed = models.Bracket(steps)
-			s.options.Observer.Note("the climb ends here: a phase could not be measured validly, twice")
-			return held, missed, models.ClimbReachedMax, nil
 		}
 		steps = append(steps, models.Step{RPS: rps, Holds: summary.Holds})
 	}
@@ -201,10 +211,6 @@ func (s *sizing) search(ctx context.Context, held, missed, limit float64) (float
 		summary, err := s.measure(ctx, s.spec(scenarios.KindSearch, fmt.Sprintf("search %d", len(steps)+1), rps, s.pace.Search))
 		if err != nil {
 			return 0, err
-		}
-		if !summary.Verdict.Valid {
-			s.options.Observer.Note("the search ends here: a phase could not be measured validly, twice")
-			break
 		}
 		steps = append(steps, models.Step{RPS: rps, Holds: summary.Holds})
 	}

@@ -126,13 +126,10 @@ func (s *system) describe(members []lab.Member, enforced bool) {
 	}
 }
 
-// labHost is the destination that the lab's gateway calls.
-const labHost = "service.lab.svc.cluster.local"
-
 // labPolicy reads the DestinationRules of the scenario, or the built-in one.
 func labPolicy(s scenarios.Scenario) (mesh.Policy, []record.Policy, error) {
 	var objects []mesh.Object
-	for _, name := range s.Lab.Policy {
+	for _, name := range s.PolicyFiles() {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			return mesh.Policy{}, nil, fmt.Errorf("lab.policy: %w", err)
@@ -149,7 +146,8 @@ func labPolicy(s scenarios.Scenario) (mesh.Policy, []record.Policy, error) {
 			return mesh.Policy{}, nil, fmt.Errorf("built-in policy: %w", err)
 		}
 	}
-	policy, err := mesh.EffectiveFor(objects, labHost, "", 0)
+	// The rule may be about any host; it is put on the lab's service.
+	policy, err := mesh.EffectiveFor(objects, "", "", 0)
 	if err != nil {
 		return mesh.Policy{}, nil, fmt.Errorf("lab.policy: %w", err)
 	}

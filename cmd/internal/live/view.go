@@ -22,7 +22,6 @@ type View struct {
 	width    int
 	start    time.Time
 	now      func() time.Time
-	expected time.Duration // of the whole run; 0: not known
 
 	phase scenarios.Phase
 	index int
@@ -36,7 +35,6 @@ type Options struct {
 	Terminal bool // redraw a status line
 	Quiet    bool // write notes only
 	Width    int  // columns; 0 means 100
-	Expected time.Duration
 	Now      func() time.Time
 }
 
@@ -47,7 +45,7 @@ func New(w io.Writer, options Options) *View {
 	}
 	return &View{
 		w: w, terminal: options.Terminal, quiet: options.Quiet, width: options.Width,
-		start: options.Now(), now: options.Now, expected: options.Expected,
+		start: options.Now(), now: options.Now,
 	}
 }
 
@@ -136,18 +134,21 @@ func (v *View) erase() {
 	v.drawn = 0
 }
 
-// elapsed is the time since the start, and of how much where that is known.
+// elapsed is the time since the start.
 func (v *View) elapsed() string {
 	d := v.now().Sub(v.start)
 	return fmt.Sprintf("%2d:%02d", int(d.Minutes()), int(d.Seconds())%60)
 }
 
+// reasons names the first reason, and how many more there are.
 func reasons(rs []analysis.Reason) string {
-	words := make([]string, len(rs))
-	for i, r := range rs {
-		words[i] = r.Message
+	switch len(rs) {
+	case 0:
+		return ""
+	case 1:
+		return rs[0].Message
 	}
-	return strings.Join(words, "; ")
+	return fmt.Sprintf("%s (and %d more)", rs[0].Message, len(rs)-1)
 }
 
 func milliseconds(seconds float64) string {
