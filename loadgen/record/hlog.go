@@ -86,6 +86,9 @@ func hlogHeader(anchor time.Time) string {
 		`"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"` + "\n"
 }
 
+// maxValues bounds the values of one line, so that sums over a file cannot overflow.
+const maxValues = 1 << 48
+
 // hlogLine is one interval of one tag.
 type hlogLine struct {
 	tag        tag
@@ -175,6 +178,9 @@ func parseHlogLine(text string) (line hlogLine, ok bool, err error) {
 	values, dropped := newSparse(histogram)
 	if dropped > 0 {
 		return hlogLine{}, false, fmt.Errorf("histogram: %d values are beyond one hour", dropped)
+	}
+	if values.total() > maxValues {
+		return hlogLine{}, false, fmt.Errorf("histogram: %d values are more than an interval can have", values.total())
 	}
 	line.values = values
 	return line, true, nil

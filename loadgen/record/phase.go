@@ -37,6 +37,7 @@ type PhaseWriter struct {
 	gathered *gathered      // of the interval in the files that is not complete yet
 	live     Tick           // the last one handed to OnTick
 	written  Tick           // the last one in the timeline
+	scratch  gathered       // of take
 	encoder  encoder
 	ended    bool
 }
@@ -53,9 +54,10 @@ type gathered struct {
 func newPhaseWriter(w *Writer, index int, spec scenarios.Phase, now time.Duration) *PhaseWriter {
 	p := &PhaseWriter{
 		w: w, index: index, spec: spec, begun: now,
-		data:   newPhaseData(Phase{Index: index, Spec: spec, Start: now}),
-		byName: map[string]int{},
-		live:   Tick{Start: now, At: now},
+		data:    newPhaseData(Phase{Index: index, Spec: spec, Start: now}),
+		byName:  map[string]int{},
+		live:    Tick{Start: now, At: now},
+		scratch: gathered{latency: NewHistogram(), sendLag: NewHistogram()},
 	}
 	if every := IntervalFor(spec.Duration); every > time.Second {
 		p.every = every
@@ -103,9 +105,13 @@ func (r *Recorded) count(q quantity) *int64 {
 func (p *PhaseWriter) Index() int { return p.index }
 
 // Interval takes one interval. It encodes what is needed and returns; the
-// histograms are the caller's again. Intervals come in order, from one goroutine.
+// histograms are the caller's again. Intervals come in order, from one goroutine,
+// and before End.
 func (p *PhaseWriter) Interval(interval Interval) {
-	tick := p.take(interval)
+	tick, taken := p.take(interval)
+	if !taken {
+		return
+	}
 	p.w.mu.Lock()
 	onTick := p.w.onTick
 	p.w.mu.Unlock()
@@ -114,15 +120,15 @@ func (p *PhaseWriter) Interval(interval Interval) {
 	}
 }
 
-func (p *PhaseWriter) take(interval Interval) Tick {
+func (p *PhaseWriter) take(interval Interval) (tick Tick, taken bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	whole := newGathered(interval)
-	tick := p.tick(whole, p.live)
-	p.live = tick
 	if p.ended {
-		return tick
+		return Tick{}, false
 	}
+	whole := p.look(interval)
+	tick = p.tick(whole, p.live)
+	p.live = tick
 	if p.gathered != nil {
 		p.gathered.add(whole)
 		whole = p.gathered
@@ -131,11 +137,11 @@ func (p *PhaseWriter) take(interval Interval) Tick {
 		if p.gathered == nil {
 			p.gathered = whole.clone()
 		}
-		return tick
+		return tick, true
 	}
 	p.gathered = nil
 	p.write(whole)
-	return tick
+	return tick, true
 }
 
 // tick describes an interval that follows the previous tick.
@@ -223,7 +229,7 @@ func (p *PhaseWriter) End(facts Phase) (PhaseData, error) {
 	facts.Index, facts.Spec, facts.Recorded = p.index, p.spec, p.data.Recorded
 	data := p.data
 	data.Phase = facts
-	p.data = PhaseData{}
+	p.data, p.scratch, p.byName = PhaseData{}, gathered{}, nil
 
 	p.w.mu.Lock()
 	if p.w.phase != p {
@@ -255,13 +261,13 @@ func ending(facts Phase) string {
 	return message
 }
 
-// newGathered looks at an interval; its histograms stay the interval's.
-func newGathered(interval Interval) *gathered {
-	g := &gathered{
-		start: interval.Start, end: interval.End, counts: interval.Counts,
-		requests: interval.ByRequest,
-		latency:  NewHistogram(), sendLag: NewHistogram(),
-	}
+// look sums up an interval. What it returns is valid until the next call; the
+// requests' histograms stay the interval's.
+func (p *PhaseWriter) look(interval Interval) *gathered {
+	g := &p.scratch
+	g.start, g.end, g.counts, g.requests = interval.Start, interval.End, interval.Counts, interval.ByRequest
+	g.latency.Reset()
+	g.sendLag.Reset()
 	for _, request := range interval.ByRequest {
 		mergeInto(g.latency, request.Latency)
 		mergeInto(g.sendLag, request.SendLag)
@@ -275,9 +281,10 @@ func mergeInto(to, from *hdrhistogram.Histogram) {
 	}
 }
 
-// clone makes the requests' histograms the interval's own.
+// clone makes all histograms the interval's own.
 func (g *gathered) clone() *gathered {
 	own := *g
+	own.latency, own.sendLag = g.latency.Clone(), g.sendLag.Clone()
 	own.requests = make([]RequestHistograms, 0, len(g.requests))
 	for _, request := range g.requests {
 		own.requests = append(own.requests, newRequestHistograms(request.Request))
