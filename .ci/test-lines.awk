@@ -1,12 +1,20 @@
 # Reads `go test -v` of several packages. Of a package that passes it prints the
 # tests that were skipped, each with its reason on one line, and Go's own line of
-# the package; of one that fails, everything. What comes before a package's first
-# test, such as an error of the compiler, is printed as it comes.
+# the package; of one that fails, all that its tests said. What comes before a
+# package's first test, such as an error of the compiler, is printed as it comes.
 
-function finish(failed,    i) {
+function finish(failed,    i, heading) {
+	heading = ""
 	for (i = 1; i <= kept; i++) {
-		if (failed) print line[i]
-		else if (i in skipped) print skipped[i]
+		if (i in skipped) print skipped[i]
+		else if (!failed || line[i] ~ /^ *--- PASS: /) continue
+		# Whose lines follow is said only when lines follow.
+		else if (line[i] ~ /^=== /) heading = line[i]
+		else {
+			if (heading != "" && line[i] !~ /^ *--- /) print heading
+			heading = ""
+			print line[i]
+		}
 	}
 	kept = 0
 	inside = 0
