@@ -154,11 +154,9 @@ func (w *world) sample(p *record.PhaseData, rps float64) {
 	}
 }
 
-// sizing makes the record of a whole sizing, at the rates that a climb from 400/s,
-// a sweep and a search around the true edge would choose.
-func (w *world) sizing() *record.Record {
-	edge := w.trueEdge(0.05)
-	rec := &record.Record{Run: record.Run{
+// run is the record of a sizing without its phases.
+func (w *world) run() record.Run {
+	return record.Run{
 		FormatVersion: record.FormatVersion, Tool: record.Tool{Name: "sailplan", Version: "test", GoVersion: "go1.26"},
 		Command: "size", Quick: true, Evidence: record.EvidenceLab, Seed: 7,
 		Scenario: scenarios.Scenario{
@@ -180,7 +178,14 @@ func (w *world) sizing() *record.Record {
 			{Name: "service", Role: scenarios.RoleService, Replicas: 2},
 		},
 		StartedAt: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), Ended: record.EndedDone,
-	}}
+	}
+}
+
+// sizing makes the record of a whole sizing, at the rates that a climb from 400/s,
+// a sweep and a search around the true edge would choose.
+func (w *world) sizing() *record.Record {
+	edge := w.trueEdge(0.05)
+	rec := &record.Record{Run: w.run()}
 	add := func(name string, kind scenarios.PhaseKind, rps, seconds float64) {
 		rec.Data = append(rec.Data, w.phase(name, kind, rps, time.Duration(seconds*float64(time.Second))))
 	}
