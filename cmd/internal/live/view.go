@@ -118,12 +118,11 @@ func (v *View) status() {
 		v.elapsed(), v.phase.Name, v.phase.Rate.RPS(), elapsed, v.phase.Duration.Truncate(100*time.Millisecond),
 		v.last.Counts.Sent, v.last.Counts.InFlight, milliseconds(v.last.P50.Seconds()), milliseconds(v.last.P99.Seconds()),
 		milliseconds(v.last.LagP99.Seconds()), v.last.Counts.Errors())
-	if len(text) > v.width-1 {
-		text = text[:v.width-1]
-	}
+	line := []rune(text)
+	line = line[:min(len(line), v.width-1)]
 	v.erase()
-	fmt.Fprint(v.w, text)
-	v.drawn = len(text)
+	fmt.Fprint(v.w, string(line))
+	v.drawn = len(line)
 }
 
 func (v *View) erase() {
