@@ -61,6 +61,7 @@ type judgement struct {
 	conditions Conditions
 	samples    models.Sampled
 	latency    stat.Distribution
+	intervals  []interval
 	seconds    float64 // of sending
 	// waited says that arrivals waited for a free stream: then the system under
 	// test, not the generator, holds the sending up.
@@ -86,12 +87,14 @@ func (j *judgement) warn(code, format string, args ...any) {
 // still be of no use for a fit (Verdict.NotForFit), for instance when a queue
 // grew through it.
 func Judge(phase record.PhaseData, conditions Conditions) Verdict {
-	return judge(phase, conditions, stat.OfHistogram(phase.Latency, nanosecond), models.Samples(phase))
+	return examine(phase, conditions).summary.Verdict
 }
 
-func judge(phase record.PhaseData, conditions Conditions, latency stat.Distribution, samples models.Sampled) Verdict {
+// judge is Judge of a phase that is read already.
+func judge(e examined, conditions Conditions) Verdict {
+	phase := e.PhaseData
 	j := &judgement{
-		phase: phase, conditions: conditions, samples: samples, latency: latency,
+		phase: phase, conditions: conditions, samples: e.samples, latency: e.latency, intervals: e.intervals,
 		seconds: (phase.SendEnd - phase.Start).Seconds(),
 		verdict: Verdict{Reasons: []Reason{}, NotForFit: []Reason{}, Warnings: []Reason{}},
 	}

@@ -53,19 +53,14 @@ func (j *judgement) arrivals() {
 func (j *judgement) halves() (first, second stat.Distribution, intervals int) {
 	middle := j.phase.Start + (j.phase.SendEnd-j.phase.Start)/2
 	var parts [2][]stat.Distribution
-	for _, s := range j.phase.Seconds {
-		d := distributionOf(s)
-		if d.N() == 0 {
-			continue
-		}
-		intervals++
+	for _, s := range j.intervals {
 		half := 0
-		if s.Start+(s.End-s.Start)/2 >= middle {
+		if s.start+(s.end-s.start)/2 >= middle {
 			half = 1
 		}
-		parts[half] = append(parts[half], d)
+		parts[half] = append(parts[half], s.latency)
 	}
-	return stat.Merge(parts[0]...), stat.Merge(parts[1]...), intervals
+	return stat.Merge(parts[0]...), stat.Merge(parts[1]...), len(j.intervals)
 }
 
 func distributionOf(s record.SecondLatency) stat.Distribution {
@@ -109,9 +104,9 @@ func (j *judgement) stationary() {
 // phase, and of the CPU from the first half to the second.
 func (j *judgement) drift() {
 	var medians []float64
-	for _, s := range j.phase.Seconds {
-		if d := distributionOf(s); d.N() >= 20 && s.End <= j.phase.SendEnd {
-			medians = append(medians, d.Quantile(0.5))
+	for _, s := range j.intervals {
+		if s.latency.N() >= 20 && s.end <= j.phase.SendEnd {
+			medians = append(medians, s.latency.Quantile(0.5))
 		}
 	}
 	if trend := stat.MannKendall(medians); trend.N >= 8 && trend.P < 0.001 && math.Abs(trend.Tau) > 0.6 {

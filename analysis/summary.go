@@ -3,6 +3,7 @@ package analysis
 import (
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"github.com/sailplan-io/sailplan/analysis/models"
 	"github.com/sailplan-io/sailplan/analysis/stat"
@@ -18,11 +19,17 @@ func Summarize(phase record.PhaseData, conditions Conditions) PhaseSummary {
 // examined is a phase with what the analysis needs of it more than once.
 type examined struct {
 	record.PhaseData
-	summary PhaseSummary
-	latency stat.Distribution
-	seconds []stat.Distribution // latency by interval
-	samples models.Sampled
-	offered float64 // rps, as realised
+	summary   PhaseSummary
+	latency   stat.Distribution
+	intervals []interval // those with answers
+	samples   models.Sampled
+	offered   float64 // rps, as realised
+}
+
+// interval is the latency of one interval of a phase, a second as a rule.
+type interval struct {
+	start, end time.Duration
+	latency    stat.Distribution
 }
 
 func examine(phase record.PhaseData, conditions Conditions) examined {
@@ -34,7 +41,7 @@ func examine(phase record.PhaseData, conditions Conditions) examined {
 	}
 	for _, s := range phase.Seconds {
 		if d := distributionOf(s); d.N() > 0 {
-			e.seconds = append(e.seconds, d)
+			e.intervals = append(e.intervals, interval{s.Start, s.End, d})
 		}
 	}
 	holds, reason := holdsAll(e.latency, phase.Counts, conditions.Objectives)
@@ -50,10 +57,10 @@ func examine(phase record.PhaseData, conditions Conditions) examined {
 		Throttled:    map[string]float64{},
 		Holds:        holds,
 		HoldsReason:  reason,
-		Verdict:      judge(phase, conditions, e.latency, e.samples),
 		StartSeconds: phase.Start.Seconds(),
 		Seconds:      math.Max(0, (phase.SendEnd - phase.Start).Seconds()),
 	}
+	e.summary.Verdict = judge(e, conditions)
 	for _, c := range conditions.Components {
 		if cores, ok := e.samples.Rate(c.Name, record.CPUSeconds); ok {
 			e.summary.CPUCores[c.Name] = stat.Estimate{Value: cores, Low: math.Inf(-1), High: math.Inf(1), N: 1}
@@ -72,11 +79,15 @@ const bootstrapDraws = 200
 // its fate, so the interval is no narrower than the one over whole seconds.
 func (e examined) quantile(q float64) stat.Estimate {
 	estimate := stat.Quantile(e.latency, q, stat.Confidence)
-	if !estimate.OK() || len(e.seconds) < 4 {
+	if !estimate.OK() || len(e.intervals) < 4 {
 		return estimate
 	}
+	blocks := make([]stat.Distribution, len(e.intervals))
+	for i, s := range e.intervals {
+		blocks[i] = s.latency
+	}
 	random := rand.New(rand.NewPCG(e.Spec.Seed, uint64(e.Index)))
-	return estimate.Widen(stat.Bootstrap(e.seconds, q, 0, bootstrapDraws, random))
+	return estimate.Widen(stat.Bootstrap(blocks, q, 0, bootstrapDraws, random))
 }
 
 // achieved returns how many answers a second came while requests were sent: what

@@ -20,6 +20,7 @@ type Fit struct {
 	N            int
 	Residuals    []float64 // y − fitted, unweighted
 	covariance   *mat.SymDense
+	critical     float64 // Student's t at Confidence; it is costly, and asked for often
 }
 
 // maxCondition is the condition number, after every column was scaled to length
@@ -70,6 +71,9 @@ func LeastSquares(rows [][]float64, y, weights []float64) (Fit, error) {
 		f.ResidualSD = math.Sqrt(sum / float64(f.DF))
 	} else {
 		f.ResidualSD = math.NaN()
+	}
+	if f.DF > 0 {
+		f.critical = StudentT(Confidence, f.DF)
 	}
 	f.covariance, err = inverseGram(&qr, p, scale)
 	return f, err
@@ -156,8 +160,12 @@ func (f Fit) Mean(row []float64, confidence float64) Estimate {
 		e.Warnings = []string{fmt.Sprintf("%d observations for %d coefficients leave no interval", f.N, len(f.Coefficients))}
 		return e
 	}
+	critical := f.critical
+	if confidence != Confidence {
+		critical = StudentT(confidence, f.DF)
+	}
 	v := mat.NewVecDense(len(row), row)
-	half := StudentT(confidence, f.DF) * f.ResidualSD * math.Sqrt(math.Max(0, mat.Inner(v, f.covariance, v)))
+	half := critical * f.ResidualSD * math.Sqrt(math.Max(0, mat.Inner(v, f.covariance, v)))
 	e.Low, e.High = e.Value-half, e.Value+half
 	return e
 }
