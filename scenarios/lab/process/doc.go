@@ -14,5 +14,5 @@
 // child is started through Shim, a hidden subcommand of the program itself,
 // which joins the groups and then becomes the child by exec.
 //
-// The package works on Linux.
+// The package works on Linux; elsewhere it compiles, and NewOwner says so.
 package process

@@ -14,10 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ShimVerb is the word that a program's hidden subcommand passes on to Shim:
-// children that need it are started as Config.Self, ShimVerb, arguments.
-const ShimVerb = "shim"
-
 // shimArgs words what Shim parses.
 func shimArgs(parent int, groups []string, program string, args []string) []string {
 	out := []string{ShimVerb, "-parent=" + strconv.Itoa(parent)}

@@ -24,15 +24,6 @@ const cfsPeriodMicros = 100_000
 // removeWait bounds how long an empty cgroup may take to become removable.
 const removeWait = 5 * time.Second
 
-// Cgroup says where a child's accounting and limits are. A path is empty where
-// the controller is not there.
-type Cgroup struct {
-	Version int    // 1 or 2
-	CPU     string // folder with cpu.stat; the CPU limit is here
-	CPUAcct string // folder with cpuacct.usage (version 1); the same as CPU in version 2
-	Memory  string // folder with memory.usage_in_bytes or memory.current
-}
-
 // folders returns the distinct folders, which version 1 may share.
 func (c Cgroup) folders() []string {
 	var out []string

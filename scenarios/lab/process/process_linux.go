@@ -13,48 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits are what a child may use; zero means unlimited.
-type Limits struct {
-	CPUMilli    int64 // thousandths of a core
-	MemoryBytes int64
-}
-
-// Options say what to start.
-type Options struct {
-	Name   string   // unique within the owner, a valid file name; for errors and the cgroup
-	Path   string   // the program
-	Args   []string // without the program itself
-	Env    []string // the whole environment; nothing is inherited
-	Dir    string   // working folder; empty: the owner's
-	Limits Limits
-	// TailLines is how many of the last lines of standard output and standard
-	// error are kept; 0 means 40.
-	TailLines int
-}
-
 const defaultTailLines = 40
 
 // killWait bounds how long a killed process may take to be gone.
 const killWait = 10 * time.Second
-
-// Exit is how a process ended.
-type Exit struct {
-	Code      int            // exit status; -1 when a signal ended it
-	Signal    syscall.Signal // 0: not by a signal
-	OOM       bool           // the kernel killed it for its memory limit
-	Requested bool           // Stop was called before it ended
-}
-
-// String says how the process ended: "exit status 1", "signal: killed (out of memory)".
-func (e Exit) String() string {
-	switch {
-	case e.OOM:
-		return fmt.Sprintf("signal: %s (memory limit exceeded)", e.Signal)
-	case e.Signal != 0:
-		return fmt.Sprintf("signal: %s", e.Signal)
-	}
-	return fmt.Sprintf("exit status %d", e.Code)
-}
 
 // Process is one started child.
 type Process struct {

@@ -13,12 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Swept says what Sweep removed.
-type Swept struct {
-	Owners    int // owners that are gone
-	Processes int // of theirs that were still there
-}
-
 // Sweep removes what owners that are gone left behind in the state folder:
 // first their processes, then their cgroups, then their folders. An owner is
 // gone when no process has its id and start time, and nobody holds its lock.

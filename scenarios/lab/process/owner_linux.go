@@ -26,15 +26,6 @@ const stopGrace = 3 * time.Second
 // ownerPrefix starts the name of every owner's folder and of its cgroups.
 const ownerPrefix = "sailplan-"
 
-// Config says how an Owner works.
-type Config struct {
-	// StateDir is where the owner registers itself, for Sweep. Made when absent.
-	StateDir string
-	// Self is the command line that reaches Shim, but for ShimVerb and its
-	// arguments. Empty: children get no cgroup where that needs Shim.
-	Self []string
-}
-
 // record is what an owner's folder says about it: what Sweep has to remove.
 type record struct {
 	identity
