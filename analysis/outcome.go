@@ -52,6 +52,18 @@ func (r *Result) conclude(rec *record.Record, phases []examined, predicted edgeO
 
 func (r *Result) settle(outcome Outcome, reason string) {
 	r.Outcome, r.OutcomeReason = outcome, reason
+	if outcome == Invalid {
+		r.withhold()
+	}
+}
+
+// withhold takes back what a reader could act on: a measurement that is not valid
+// has no answer.
+func (r *Result) withhold() {
+	r.ConnectionPool = nil
+	for i := range r.Components {
+		r.Components[i].Replicas, r.Components[i].Resources, r.Components[i].HPA = nil, nil, nil
+	}
 }
 
 func firstReason(reasons []Reason) string {

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	gonum "gonum.org/v1/gonum/stat"
+
 	"github.com/sailplan-io/sailplan/analysis/stat"
 )
 
@@ -109,6 +111,11 @@ func crossing(x, y []float64) (at float64, end EdgeEnd) {
 		return sum / float64(b.Last-b.First+1)
 	}
 	last := blocks[len(blocks)-1]
+	if last.Value <= 0 || blocks[0].Value > 0 {
+		if at, ok := lineCrossing(x, y); ok {
+			return at, EdgeReached
+		}
+	}
 	if last.Value <= 0 {
 		return centre(last), EdgeNotReached
 	}
@@ -123,6 +130,32 @@ func crossing(x, y []float64) (at float64, end EdgeEnd) {
 		from, to := centre(below), centre(above)
 		return from + (to-from)*(0-below.Value)/(above.Value-below.Value), EdgeReached
 	}
+}
+
+// lineCrossing returns where a straight line through the points near 0 crosses
+// it. It serves where points lie on both sides, but so close to the edge that
+// noise puts them in the wrong order, and the monotone regression pools them into
+// one level beyond it. ok is false when all near points lie on one side, or when
+// the line does not rise or crosses far outside of them.
+func lineCrossing(x, y []float64) (at float64, ok bool) {
+	const near, beyond = 0.92, 0.2 // ln 2.5 and about 20 %
+	var xs, ys []float64
+	below, above := false, false
+	for i := range y {
+		if math.Abs(y[i]) < near {
+			xs, ys = append(xs, x[i]), append(ys, y[i])
+			below, above = below || y[i] <= 0, above || y[i] > 0
+		}
+	}
+	if !below || !above {
+		return 0, false
+	}
+	intercept, slope := gonum.LinearRegression(xs, ys, nil, false)
+	if !(slope > 0) {
+		return 0, false
+	}
+	at = -intercept / slope
+	return at, at > xs[0]-beyond && at < xs[len(xs)-1]+beyond
 }
 
 // scatter returns a standard deviation of y for each point: the scatter between
