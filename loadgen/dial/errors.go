@@ -98,6 +98,10 @@ func negotiated(address, asked, got string) error {
 
 // wrap turns an error of a step into an Error with its cause.
 func wrap(step, address string, err error) error {
+	if strings.Contains(err.Error(), "no application protocol") { // alert 120, whose type is not exported
+		return &Error{Step: step, Address: address, Cause: CauseNoProtocol,
+			Err: fmt.Errorf("asked for %s by ALPN, the server speaks none of it: %w", protocolHTTP2, err)}
+	}
 	return &Error{Step: step, Address: address, Cause: cause(err), Err: err}
 }
 

@@ -39,7 +39,8 @@ func (l *Link) Share(buffer []byte) { l.socket.shared = buffer }
 func (l *Link) Arrived() { l.socket.drained = false }
 
 // Read reads what has come in. It returns ErrWouldBlock when there is nothing,
-// and io.EOF when the peer has closed. After a read that did not fill the
+// and io.EOF when the peer has closed. It has to be called before the first
+// wait, because TLS may have taken more than the handshake from the socket. After a read that did not fill the
 // kernel's answer, it returns ErrWouldBlock without asking until Arrived.
 func (l *Link) Read(p []byte) (int, error) {
 	if l.tls == nil {
