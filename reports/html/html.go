@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sailplan-io/sailplan/reports"
 )
@@ -140,6 +141,9 @@ func (p *page) block(b reports.Block) block {
 	return block{}
 }
 
+// longCell is how many characters stay on one line though a table gets wide.
+const longCell = 45
+
 func tableOf(t reports.Table) *table {
 	out := &table{Caption: t.Caption, Columns: t.Columns}
 	for _, c := range t.Columns {
@@ -151,6 +155,9 @@ func tableOf(t reports.Table) *table {
 			cells[i] = cell{Title: c.Title, Class: class(c), Head: i == 0}
 			if i < len(r.Cells) {
 				cells[i].Text = r.Cells[i]
+				if !c.Prose && utf8.RuneCountInString(r.Cells[i]) > longCell {
+					cells[i].Class = strings.TrimSpace(cells[i].Class + " long")
+				}
 			}
 		}
 		out.Pairs = out.Pairs || r.Continues
