@@ -311,6 +311,7 @@ func piecemeal(t *testing.T, ca *authority, certificate tls.Certificate, version
 	buffer := make([]byte, 700)
 	blocked := 0
 	for { // read first: TLS may have taken more than the handshake from the socket
+		link.Arrived()
 		err := error(nil)
 		for err == nil {
 			n := 0
@@ -333,7 +334,6 @@ func piecemeal(t *testing.T, ca *authority, certificate tls.Certificate, version
 		if err := link.Wait(ctx, false); err != nil {
 			t.Fatalf("after %d bytes: %v", len(got), err)
 		}
-		link.Arrived()
 	}
 	if !bytes.Equal(got, want) {
 		t.Errorf("read %d bytes, want %d", len(got), len(want))
