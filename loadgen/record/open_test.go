@@ -187,7 +187,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"phases out of order", change(runFile, replace(`"index": 1`, `"index": 5`)), nil, []string{"run.json", "phase 5"}},
 		{"timeline is damaged", change(timelineFile, line(2, "{not json")), nil, []string{timelineFile + ":2"}},
 		{"timeline of another run", change(timelineFile, replace(`"phase":1`, `"phase":9`)), nil, []string{timelineFile + ":4", "phase 9"}},
-		{"timeline goes back", change(timelineFile, func(text string) string { return text + strings.SplitAfter(text, "\n")[3] }), nil, []string{timelineFile + ":7"}},
+		{"timeline has a row twice", change(timelineFile, func(text string) string { return text + strings.SplitAfter(text, "\n")[5] }), nil, []string{timelineFile + ":7"}},
 		{"samples are damaged", change(samplesFile, line(3, `{"atNanos":"x"}`)), nil, []string{samplesFile + ":3"}},
 		{"events are damaged", change(eventsFile, line(1, `]`)), nil, []string{eventsFile + ":1"}},
 		{"log is damaged", change(latencyFile, line(7, "Tag=000/browse/latency,1.0,1.0,2.0,AAAA")), nil, []string{latencyFile + ":7"}},

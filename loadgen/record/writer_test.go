@@ -356,7 +356,12 @@ func TestLongPhase(t *testing.T) {
 	}
 	const seconds = 7
 	for n := range seconds {
-		p.Interval(exampleInterval(0, n))
+		interval := exampleInterval(0, n)
+		// One value more, another one in each second.
+		if err := interval.ByRequest[0].Latency.RecordValue(int64(time.Duration(n+1) * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		p.Interval(interval)
 	}
 	data, err := p.End(exampleFacts(0, seconds))
 	if err != nil {
@@ -376,14 +381,14 @@ func TestLongPhase(t *testing.T) {
 	var lengths []time.Duration
 	for i, second := range data.Seconds {
 		lengths = append(lengths, second.End-second.Start)
-		if want := int64(data.Timeline[i].Answered); second.Counts[0]+second.Counts[1] != want {
-			t.Errorf("interval %d has %v latencies and %d answers", i, second.Counts, want)
+		if answers := data.Timeline[i].Answered; second.Counts[0]+second.Counts[1] != answers || len(second.Counts) != 2+int(answers/100) {
+			t.Errorf("interval %d has %v latencies and %d answers", i, second.Counts, answers)
 		}
 	}
 	if want := []time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second, time.Second}; !slices.Equal(lengths, want) {
 		t.Errorf("intervals of %v, want %v", lengths, want)
 	}
-	if data.Latency.TotalCount() != 100*seconds || data.ByRequest[1].SendLag.TotalCount() != 10*seconds {
+	if data.Latency.TotalCount() != 101*seconds || data.ByRequest[1].SendLag.TotalCount() != 10*seconds {
 		t.Errorf("%d latencies", data.Latency.TotalCount())
 	}
 }
