@@ -50,6 +50,7 @@ type prometheusSource struct {
 
 	skew      time.Duration // how far Prometheus's clock is ahead
 	skewKnown bool
+	skewTold  bool
 	asked     time.Duration // since the base: the last successful question
 	last      map[freshKey]model.Time
 	replicas  map[string][]string // of each component, at the last question
@@ -205,10 +206,11 @@ func (p *prometheusSource) poll(ctx context.Context, out output) {
 		if err != nil {
 			return
 		}
-		if p.skew != 0 {
-			out.event(record.Event{Kind: record.EventNote, Subject: "prometheus", Message: fmt.Sprintf(
-				"its clock is %s ahead of this machine's; the instants of its samples are corrected", p.skew.Round(time.Millisecond))})
-		}
+	}
+	if p.skew != 0 && !p.skewTold {
+		p.skewTold = true
+		out.event(record.Event{Kind: record.EventNote, Subject: "prometheus", Message: fmt.Sprintf(
+			"its clock is %s ahead of this machine's; the instants of its samples are corrected", p.skew.Round(time.Millisecond))})
 	}
 	window := firstWindow
 	if p.asked > 0 {

@@ -161,6 +161,10 @@ func TestPrometheusRawSamples(t *testing.T) {
 			// The proxy's own counters are scraped at the same instants for one replica.
 			f.add("rq", "gw-a", scrape{-10 * time.Second, 100}, scrape{5 * time.Second, 200})
 			source := newSource(t, f, scenarios.PrometheusQueries{CPUSeconds: "cpu", Requests: "rq"})
+			if err := source.check(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			f.asked = f.asked[:1]
 			var out collected
 			source.poll(context.Background(), out.output())
 			lines, events := out.take()
@@ -177,7 +181,10 @@ func TestPrometheusRawSamples(t *testing.T) {
 			}
 			f.add("cpu", "gw-b", scrape{6 * time.Second, 8})
 			source.poll(context.Background(), out.output())
-			if lines, _ = out.take(); !slices.Equal(lines, []string{`6s gateway/gw-b {"cpuSeconds":8}`}) {
+			if lines, events = out.take(); len(events) != 0 {
+				t.Errorf("told again: %q", events)
+			}
+			if !slices.Equal(lines, []string{`6s gateway/gw-b {"cpuSeconds":8}`}) {
 				t.Errorf("then: %q, want only the new sample", lines)
 			}
 			if asked := f.asked[1]; asked != "cpu[2m]" {
