@@ -68,8 +68,10 @@ func perReplicaOf(p examined, c record.Component) perReplica {
 		overflow:   known(p.samples.Rate(c.Name, record.UpOverflow)),
 		bytes:      known(p.samples.Max(c.Name, record.WorkingSetBytes)),
 	}
-	if math.IsNaN(r.bytes) {
-		r.bytes = known(p.samples.Max(c.Name, record.RSSBytes))
+	// The pages of a binary count in the working set of whichever group touched
+	// them first, which on a fresh node is this one.
+	if rss := known(p.samples.Max(c.Name, record.RSSBytes)); math.IsNaN(r.bytes) || rss > r.bytes {
+		r.bytes = rss
 	}
 	return r
 }

@@ -49,8 +49,8 @@ const (
 	maxSteal            = 0.05 // of the host's processor time
 	warnSteal           = 0.02
 	leastIdle           = 0.03
-	warnPressure        = 0.50
-	warnComponentWait   = 0.15 // seconds a second, per replica
+	warnPressure        = 0.75
+	warnComponentWait   = 0.25 // seconds a second, per replica
 	maxUneven           = 0.50 // the busiest backend above the mean
 	warnUneven          = 0.25
 )
@@ -308,9 +308,20 @@ func (j *judgement) host() {
 		j.warn(CodeCPUPressure, "some task of the host waited for a processor %s of the time", percent(math.Min(1, rate)))
 	}
 	for _, c := range j.conditions.Components {
-		rate, ok := j.samples.Rate(c.Name, record.RunDelaySeconds)
-		if n := len(j.samples[c.Name]); ok && n > 0 && rate/float64(n) > warnComponentWait {
-			j.warn(CodeComponentWaited, "%s waited for a processor %s of the time: the machine was too small for it beside the rest", c.Name, percent(rate/float64(n)))
+		if share, ok := j.waitedShare(c.Name); ok && share > warnComponentWait {
+			j.warn(CodeComponentWaited, "%s waited for a processor %s of the time: the machine was too small for it beside the rest", c.Name, percent(share))
 		}
 	}
+}
+
+// waitedShare returns the share of the time that a replica of a component was
+// runnable without running. Not known while a quota holds it back: the kernel
+// counts that as waiting too, once for each thread, and it is the limit under
+// test, not the machine.
+func (j *judgement) waitedShare(component string) (share float64, ok bool) {
+	if throttled, known := j.samples.Throttled(component); known && throttled > maxThrottledForFit {
+		return 0, false
+	}
+	delay, ok := j.samples.Rate(component, record.RunDelaySeconds)
+	return delay / math.Max(1, float64(len(j.samples[component]))), ok
 }

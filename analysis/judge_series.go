@@ -36,9 +36,13 @@ func (j *judgement) arrivals() {
 		return
 	}
 	switch {
-	case off > 0.4+noise:
+	case off > 1+noise:
 		j.invalid(CodeArrivals, "the gaps between sends vary by %.2f of their mean, where %s: this is another load", gaps.CV, process)
-	case off > 0.15+noise:
+	case off > 0.4+noise:
+		// What work costs depends on how it is batched; on which side of the edge the
+		// rate lies, hardly.
+		j.notForFit(CodeArrivals, "the gaps between sends vary by %.2f of their mean, where %s: work that comes in bursts costs less", gaps.CV, process)
+	case off > 0.2+noise:
 		j.warn(CodeArrivals, "the gaps between sends vary by %.2f of their mean, where %s", gaps.CV, process)
 	}
 	if want := j.phase.Spec.Rate.RPS(); want > 0 {

@@ -116,15 +116,20 @@ func TestJudge(t *testing.T) {
 		{"a component waited", CodeComponentWaited, func(p *record.PhaseData, _ *Conditions) {
 			resample(p, "gateway", record.RunDelaySeconds, func(at time.Duration, _ float64) float64 { return 0.3 * at.Seconds() })
 		}, warned},
+		{"a component was held back by its quota", CodeComponentWaited, func(p *record.PhaseData, _ *Conditions) {
+			resample(p, "gateway", record.RunDelaySeconds, func(at time.Duration, _ float64) float64 { return 0.7 * at.Seconds() })
+			resample(p, "gateway", record.ThrottledPeriods, func(at time.Duration, _ float64) float64 { return 10 * at.Seconds() })
+		}, no},
 		{"bursts instead of Poisson", CodeArrivals, func(p *record.PhaseData, _ *Conditions) { p.Generator.ArrivalGaps.CV = 3 }, invalid},
-		{"too regular for Poisson", CodeArrivals, func(p *record.PhaseData, _ *Conditions) { p.Generator.ArrivalGaps.CV = 0.2 }, invalid},
+		{"too regular for Poisson", CodeArrivals, func(p *record.PhaseData, _ *Conditions) { p.Generator.ArrivalGaps.CV = 0.2 }, unfit},
+		{"bursts of a busy machine", CodeArrivals, func(p *record.PhaseData, _ *Conditions) { p.Generator.ArrivalGaps.CV = 1.6 }, unfit},
 		{"somewhat bursty", CodeArrivals, func(p *record.PhaseData, _ *Conditions) { p.Generator.ArrivalGaps.CV = 1.3 }, warned},
 		{"constant rate", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
 			p.Spec.Process, p.Generator.ArrivalGaps.CV = scenarios.Constant, 0.05
 		}, no},
 		{"constant rate with bursts", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
 			p.Spec.Process, p.Generator.ArrivalGaps.CV = scenarios.Constant, 1
-		}, invalid},
+		}, unfit},
 		{"gaps of another rate", CodeArrivals, func(p *record.PhaseData, _ *Conditions) { p.Generator.ArrivalGaps.MeanSeconds *= 1.2 }, invalid},
 		{"a growing queue that misses", CodeNotStationary, func(p *record.PhaseData, _ *Conditions) { rising(p, 40*ms, 120*ms) }, unfit},
 		{"a growing queue that misses stays valid", CodeBreaksLater, func(p *record.PhaseData, _ *Conditions) { rising(p, 40*ms, 120*ms) }, no},

@@ -10,7 +10,7 @@ import (
 
 // MemoryPoint is one phase as the memory of a component sees it, all per replica.
 type MemoryPoint struct {
-	Bytes       float64 // working set, or resident set where that is not known; the largest in the phase
+	Bytes       float64 // the larger of working set and resident set, as far as known; the largest in the phase
 	InFlight    float64 // requests, mean; NaN: not known
 	Connections float64 // downstream, mean; NaN: not known
 }
