@@ -68,7 +68,7 @@ const childCommand = "lab-child"
 func Main(args []string, process Process) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	// A lab child is told what to do by its parent and handles its own signals.
+	// A lab child is told what to do by its parent, and ends by the signals' default.
 	if len(args) > 0 && args[0] == childCommand {
 		if err := lab.Child(ctx, args[1:], process.Stdout, process.Stderr); err != nil {
 			fmt.Fprintln(process.Stderr, err)
@@ -76,23 +76,13 @@ func Main(args []string, process Process) int {
 		}
 		return exitDone
 	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	defer signal.Stop(signals)
 	received := make(chan syscall.Signal, 1)
 	finished := make(chan struct{})
 	defer close(finished)
-	go func() {
-		select {
-		case <-finished:
-		case s := <-signals:
-			number, _ := s.(syscall.Signal)
-			received <- number
-			cancel(experiment.Interrupted{By: signalName(number)})
-			// A second signal ends the program at once; the lab dies with it.
-			signal.Stop(signals)
-		}
-	}()
+	go watchSignals(finished, func(s syscall.Signal) {
+		received <- s
+		cancel(experiment.Interrupted{By: signalName(s)})
+	})
 	root := newRoot(process)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -107,6 +97,28 @@ func Main(args []string, process Process) int {
 	default:
 	}
 	return tell(process.Stderr, err)
+}
+
+// watchSignals calls interrupt at the first signal, once. A second one ends the
+// program at once, and the lab dies with it; but one that follows within a second
+// is the first again, since terminals and shells signal a process and its group.
+func watchSignals(finished <-chan struct{}, interrupt func(syscall.Signal)) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	select {
+	case <-finished:
+		return
+	case s := <-signals:
+		number, _ := s.(syscall.Signal)
+		interrupt(number)
+	}
+	repeat := time.NewTimer(time.Second)
+	defer repeat.Stop()
+	select {
+	case <-finished:
+	case <-repeat.C:
+	}
 }
 
 // tell prints an error, unless it is only an exit code whose reason has been

@@ -66,7 +66,7 @@ func (a *app) keepLab(ctx context.Context, o driveOptions) error {
 		scenario.Lab.Proxy = o.proxy
 	}
 	view := live.New(a.Stderr, live.Options{Now: time.Now})
-	options := experiment.Options{Scenario: scenario}
+	options := experiment.Options{Scenario: scenario, Observer: view}
 	if options.Proxy, err = a.chooseProxy(ctx, scenario.Lab.Proxy, o.envoy, view); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/sailplan-io/sailplan/reports"
 	"github.com/sailplan-io/sailplan/reports/html"
 	"github.com/sailplan-io/sailplan/reports/junit"
+	"github.com/sailplan-io/sailplan/reports/manifests"
 	"github.com/sailplan-io/sailplan/reports/markdown"
 	"github.com/sailplan-io/sailplan/reports/terminal"
 )
@@ -125,7 +126,13 @@ func (a *app) write(rec *record.Record, result analysis.Result, s streams, o out
 		return fmt.Errorf("writing the reports: %w", err)
 	}
 	files := map[string][]byte{name: encoded, "report.html": page.Bytes(), "report.md": text.Bytes()}
-	var objects []struct{}
+	objects, err := manifests.Files(result)
+	if err != nil {
+		return fmt.Errorf("writing the manifests: %w", err)
+	}
+	for _, f := range objects {
+		files[filepath.Join("manifests", f.Name)] = f.Content
+	}
 	for file, content := range files {
 		if err := writeFile(filepath.Join(rec.Dir, file), content); err != nil {
 			return err

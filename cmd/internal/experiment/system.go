@@ -78,9 +78,10 @@ func openLab(ctx context.Context, options Options) (*system, error) {
 		StateDir:  options.StateDir,
 		Self:      options.Self,
 		Seed:      options.Scenario.Seed,
+		Progress:  options.Observer.Note,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("starting the lab: %w", err)
+		return nil, err
 	}
 	enforced, whyNot := l.LimitsEnforced()
 	s := &system{
@@ -99,12 +100,12 @@ func openLab(ctx context.Context, options Options) (*system, error) {
 	if l.Kind() == lab.KindEmbedded {
 		s.evidence = record.EvidenceEmbedded
 	}
-	s.describe(l.Members(), enforced)
+	s.describe(l.Members())
 	return s, nil
 }
 
 // describe lists the lab's members as components and as what the sampler reads.
-func (s *system) describe(members []lab.Member, enforced bool) {
+func (s *system) describe(members []lab.Member) {
 	byName := map[string]int{}
 	for _, m := range members {
 		at, known := byName[m.Component]
@@ -112,7 +113,7 @@ func (s *system) describe(members []lab.Member, enforced bool) {
 			at = len(s.components)
 			byName[m.Component] = at
 			c := record.Component{Name: m.Component, Role: m.Role, Concurrency: m.Concurrency}
-			if enforced {
+			if m.LimitsBind {
 				c.CPULimitCores, c.MemoryLimitBytes = m.Limits.CPU.Cores(), m.Limits.Memory
 			}
 			s.components = append(s.components, c)
@@ -147,7 +148,7 @@ func labPolicy(s scenarios.Scenario) (mesh.Policy, []record.Policy, error) {
 		}
 	}
 	// The rule may be about any host; it is put on the lab's service.
-	policy, err := mesh.EffectiveFor(objects, "", "", 0)
+	policy, err := mesh.EffectiveFor(objects, "", "", lab.ServicePort)
 	if err != nil {
 		return mesh.Policy{}, nil, fmt.Errorf("lab.policy: %w", err)
 	}
