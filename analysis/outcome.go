@@ -38,6 +38,9 @@ func (r *Result) conclude(rec *record.Record, phases []examined, predicted edgeO
 	case !predicted.RPS.OK():
 		r.Valid = false
 		r.settle(Invalid, "the rate at which the objectives break cannot be estimated: "+firstWarning(predicted.RPS))
+	case r.Verification == nil && len(r.InvalidReasons) > 0:
+		r.Valid = false
+		r.settle(Invalid, "too much of it was not a valid measurement to go on to the proof: "+firstReason(r.InvalidReasons))
 	case r.Verification == nil:
 		r.settle(Incomplete, "there was no search that could prove the prediction")
 	case !r.Verification.MeasuredRps.OK():
