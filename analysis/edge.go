@@ -88,8 +88,8 @@ func objectiveEdge(phases []examined, o scenarios.Objective, seed uint64) models
 }
 
 // edgePoint returns a phase as a point of the edge; ok is false when it cannot be
-// one. A phase through which a queue grew says on which side of the edge it lies,
-// and so counts when it misses.
+// one. A phase through which a queue grew, or that the generator disturbed while it
+// missed by far, says on which side of the edge it lies, and so counts when it misses.
 func edgePoint(phase examined, o scenarios.Objective) (point models.EdgePoint, ok bool) {
 	if !phase.summary.Verdict.Valid || !(phase.offered > 0) || phase.Spec.Process == scenarios.Closed {
 		return models.EdgePoint{}, false
@@ -98,7 +98,7 @@ func edgePoint(phase examined, o scenarios.Objective) (point models.EdgePoint, o
 		switch reason.Code {
 		case CodeNotSettled, CodeCutShort:
 			return models.EdgePoint{}, false
-		case CodeNotStationary:
+		case CodeNotStationary, CodeSendLag, CodeGeneratorDelay, CodeGCPause, CodeSchedDelay:
 			if phase.summary.Holds {
 				return models.EdgePoint{}, false
 			}

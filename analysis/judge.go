@@ -65,8 +65,11 @@ type judgement struct {
 	seconds    float64 // of sending
 	// waited says that arrivals waited for a free stream: then the system under
 	// test, not the generator, holds the sending up.
-	waited  bool
-	verdict Verdict
+	waited bool
+	// missesAnyway says that the objectives would be missed without the generator's
+	// disturbances too: then they spoil a fit, but not the evidence of a miss.
+	missesAnyway bool
+	verdict      Verdict
 }
 
 func (j *judgement) invalid(code, format string, args ...any) {
@@ -99,6 +102,7 @@ func judge(e examined, conditions Conditions) Verdict {
 		verdict: Verdict{Reasons: []Reason{}, NotForFit: []Reason{}, Warnings: []Reason{}},
 	}
 	j.waited = j.waitedForStreams()
+	j.missesAnyway = j.missedByFar()
 	if j.complete() {
 		j.sendLag()
 		j.reachedRate()
@@ -163,6 +167,32 @@ func (j *judgement) waitedForStreams() bool {
 	return service.ShareAbove(fill/2)+unanswered > 0.01
 }
 
+// missedByFar reports whether the time from sending to the answer, which knows
+// nothing of the generator's lateness, misses an objective by half, or the errors
+// do by twice.
+func (j *judgement) missedByFar() bool {
+	service := stat.OfHistogram(j.phase.Service, nanosecond)
+	for _, o := range j.conditions.Objectives {
+		if o.IsLatency() && service.N() >= int64(stat.SamplesFor(o.Quantile)) && service.Quantile(o.Quantile) > 1.5*o.Latency.Seconds() {
+			return true
+		}
+		if !o.IsLatency() && j.phase.Counts.Intended >= 1000 && ErrorRatio(j.phase.Counts) > math.Max(2*float64(o.ErrorRatio), 0.01) {
+			return true
+		}
+	}
+	return false
+}
+
+// disturbed records a disturbance by the generator: invalid, or no more than unfit
+// where it is moderate and the objectives are missed anyway.
+func (j *judgement) disturbed(moderate bool, code, format string, args ...any) {
+	if moderate && j.missesAnyway {
+		j.notForFit(code, format, args...)
+		return
+	}
+	j.invalid(code, format, args...)
+}
+
 func (j *judgement) sendLag() {
 	lag := stat.OfHistogram(j.phase.SendLag, nanosecond)
 	if lag.N() == 0 || j.closed() {
@@ -177,7 +207,7 @@ func (j *judgement) sendLag() {
 			milliseconds(p99), j.conditions.streams(j.phase))
 		return
 	}
-	j.invalid(CodeSendLag, "send lag p99 is %s, more than the %s that the objective tolerates: the generator was late, not the system",
+	j.disturbed(p99 <= 5*limit, CodeSendLag, "send lag p99 is %s, more than the %s that the objective tolerates: the generator was late, not the system",
 		milliseconds(p99), milliseconds(limit))
 }
 
@@ -237,7 +267,7 @@ func (j *judgement) generator() {
 	}
 	switch share := g.RunDelaySeconds / whole; {
 	case share > maxRunDelay:
-		j.invalid(CodeGeneratorDelay, "the sending threads waited for a processor %s of the time", percent(share))
+		j.disturbed(share <= 2*maxRunDelay, CodeGeneratorDelay, "the sending threads waited for a processor %s of the time", percent(share))
 	case share > warnRunDelay:
 		j.warn(CodeGeneratorDelay, "the sending threads waited for a processor %s of the time", percent(share))
 	}
@@ -253,14 +283,14 @@ func (j *judgement) disturbances() {
 	}
 	if pause := j.phase.Generator.GCPauseMax.Seconds(); pause > limit {
 		if share := pause / j.seconds; share > (1-quantile)/10 {
-			j.invalid(CodeGCPause, "a garbage collection stopped the generator for %s, %s of the phase", milliseconds(pause), percent(share))
+			j.disturbed(pause <= 5*limit, CodeGCPause, "a garbage collection stopped the generator for %s, %s of the phase", milliseconds(pause), percent(share))
 		} else {
 			j.warn(CodeGCPause, "a garbage collection stopped the generator for %s", milliseconds(pause))
 		}
 	}
 	switch delay := j.phase.Generator.SchedLatencyP99.Seconds(); {
 	case delay > 5*limit:
-		j.invalid(CodeSchedDelay, "goroutines of the generator waited %s to run (p99)", milliseconds(delay))
+		j.disturbed(delay <= 20*limit, CodeSchedDelay, "goroutines of the generator waited %s to run (p99)", milliseconds(delay))
 	case delay > limit:
 		j.warn(CodeSchedDelay, "goroutines of the generator waited %s to run (p99)", milliseconds(delay))
 	}

@@ -70,6 +70,18 @@ func TestJudge(t *testing.T) {
 		{"lag above", CodeSendLag, func(p *record.PhaseData, _ *Conditions) { p.SendLag = all(6*ms, 3000) }, invalid},
 		{"lag of 9 ms without objective", CodeSendLag, func(p *record.PhaseData, c *Conditions) { c.Objectives, p.SendLag = nil, all(9*ms, 3000) }, no},
 		{"lag of 11 ms without objective", CodeSendLag, func(p *record.PhaseData, c *Conditions) { c.Objectives, p.SendLag = nil, all(11*ms, 3000) }, invalid},
+		{"lag of a phase that misses anyway", CodeSendLag, func(p *record.PhaseData, _ *Conditions) {
+			p.SendLag, p.Service, p.Latency = all(6*ms, 3000), all(120*ms, 3000), all(122*ms, 3000)
+		}, unfit},
+		{"lag that may be why it misses", CodeSendLag, func(p *record.PhaseData, _ *Conditions) {
+			p.SendLag, p.Service, p.Latency = all(6*ms, 3000), all(60*ms, 3000), all(66*ms, 3000)
+		}, invalid},
+		{"lag beyond all", CodeSendLag, func(p *record.PhaseData, _ *Conditions) {
+			p.SendLag, p.Service, p.Latency = all(60*ms, 3000), all(120*ms, 3000), all(180*ms, 3000)
+		}, invalid},
+		{"run delay of a phase that misses anyway", CodeGeneratorDelay, func(p *record.PhaseData, _ *Conditions) {
+			p.Generator.RunDelaySeconds, p.Service, p.Latency = 0.9, all(120*ms, 3000), all(122*ms, 3000)
+		}, unfit},
 		{"lag because the system held all streams", CodeSendLag, func(p *record.PhaseData, _ *Conditions) {
 			p.SendLag, p.Service, p.Connection.MaxInFlight = all(60*ms, 3000), all(900*ms, 3000), 800
 		}, no},

@@ -226,7 +226,7 @@ func RatioEdge(points []EdgePoint, limit float64) Edge {
 		x[i], y[i] = math.Log(p.RPS), p.Value-limit
 	}
 	edge := Edge{Lowest: points[0].RPS, Highest: points[len(points)-1].RPS}
-	at, end := crossing(x, y)
+	at, end := stepCrossing(x, y)
 	edge.End = end
 	switch end {
 	case EdgeNotReached:
@@ -248,4 +248,26 @@ func RatioEdge(points []EdgePoint, limit float64) Edge {
 		edge.RPS = stat.Estimate{Value: value, Low: low, High: high, Confidence: stat.Confidence, N: len(points)}
 	}
 	return edge
+}
+
+// stepCrossing returns where the monotone regression of y on x crosses 0, between
+// the last point of the level below and the first of the level above: a ratio of
+// errors is flat at 0 up to where it begins.
+func stepCrossing(x, y []float64) (at float64, end EdgeEnd) {
+	blocks := stat.Isotonic(y, nil)
+	if last := blocks[len(blocks)-1]; last.Value <= 0 {
+		return x[last.Last], EdgeNotReached
+	}
+	for i, above := range blocks {
+		if above.Value <= 0 {
+			continue
+		}
+		if i == 0 {
+			break
+		}
+		below := blocks[i-1]
+		from, to := x[below.Last], x[above.First]
+		return from + (to-from)*(0-below.Value)/(above.Value-below.Value), EdgeReached
+	}
+	return x[0], EdgeInfeasible
 }

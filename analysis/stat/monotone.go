@@ -12,7 +12,8 @@ type Block struct {
 // Isotonic returns the non-decreasing sequence that is closest to y in weighted
 // least squares, as runs of equal value: the pool-adjacent-violators algorithm
 // (Barlow et al., "Statistical inference under order restrictions", 1972).
-// Weights must be positive; nil means all are 1.
+// Weights must be positive; nil means all are 1. Equal values that need no pooling
+// stay runs of their own.
 func Isotonic(y, weights []float64) []Block {
 	blocks := make([]Block, 0, len(y))
 	for i, v := range y {
@@ -21,7 +22,7 @@ func Isotonic(y, weights []float64) []Block {
 			w = weights[i]
 		}
 		blocks = append(blocks, Block{First: i, Last: i, Value: v, Weight: w})
-		for n := len(blocks); n > 1 && blocks[n-2].Value >= blocks[n-1].Value; n = len(blocks) {
+		for n := len(blocks); n > 1 && blocks[n-2].Value > blocks[n-1].Value; n = len(blocks) {
 			a, b := blocks[n-2], blocks[n-1]
 			blocks = append(blocks[:n-2], Block{
 				First: a.First, Last: b.Last,
