@@ -79,11 +79,15 @@ func (c *connector) open(ctx context.Context) (opened, error) {
 // greet exchanges settings.
 func (o opened) greet(ctx context.Context) error {
 	err := o.pump(ctx, func() bool { return o.h2.Ready() })
+	protocol := "HTTP/2"
+	if _, sealed := o.link.State(); !sealed {
+		protocol = "HTTP/2 in cleartext, without TLS"
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no SETTINGS from the server in time, does it speak HTTP/2? %w", err)
+		return fmt.Errorf("no SETTINGS from the server in time, does it speak %s? %w", protocol, err)
 	}
 	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("the server closed without a word, does it speak HTTP/2? %w", err)
+		return fmt.Errorf("the server closed without a word, does it speak %s? %w", protocol, err)
 	}
 	return err
 }

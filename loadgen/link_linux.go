@@ -20,6 +20,7 @@ type link struct {
 	generation int32
 	place      int // that it fills; −1 when another one does already
 	since      int64
+	served     bool // it has answered a request
 	goAways    int // counted already
 	fresh      []uint32
 	after      *link // in the queue of available links
@@ -38,8 +39,8 @@ type place struct {
 const (
 	firstBackoff = 10 * time.Millisecond
 	lastBackoff  = time.Second
-	// steadyAfter is the age in nanoseconds at which a connection counts as a
-	// success, so that its successor is opened at once.
+	// steadyAfter is the age in nanoseconds at which a connection that answered
+	// nothing counts as a success, so that its successor is opened at once.
 	steadyAfter = int64(time.Second)
 )
 
@@ -162,6 +163,7 @@ func (w *worker) receive(l *link) int64 {
 func (w *worker) drain(l *link, now int64) {
 	done := l.h2.Done()
 	for i := range done {
+		l.served = l.served || done[i].Outcome == h2.Answered
 		if w.run != nil {
 			w.complete(&done[i], now)
 		}
@@ -278,7 +280,7 @@ func (w *worker) replace(l *link) {
 		return
 	}
 	p := &w.places[l.place]
-	if w.now()-l.since >= steadyAfter {
+	if l.served || w.now()-l.since >= steadyAfter {
 		p.backoff = 0
 	}
 	w.dial(l.place)
