@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/analysis/stat"
@@ -133,13 +134,15 @@ func timelineCharts(result analysis.Result, rec *record.Record) []Block {
 	p99, p50 := Line{Name: "p99", Color: colorFirst}, Line{Name: "p50", Color: colorSecond}
 	if rec != nil {
 		for _, data := range rec.Data {
+			shortest := longestInterval(data) / 2
 			before := data.Start
 			for _, tick := range data.Timeline {
-				at := tick.At.Seconds()
-				if length := (tick.At - before).Seconds(); length > 0 {
-					answered.Points = append(answered.Points, bare(at, float64(tick.Answered)/length))
-				}
+				at, length := tick.At.Seconds(), tick.At-before
 				before = tick.At
+				if length <= 0 || length < shortest {
+					continue // the rest of a second, whose few answers would look like a fall
+				}
+				answered.Points = append(answered.Points, bare(at, float64(tick.Answered)/length.Seconds()))
 				if tick.Answered > 0 {
 					p99.Points = append(p99.Points, bare(at, tick.P99.Seconds()*millis))
 					p50.Points = append(p50.Points, bare(at, tick.P50.Seconds()*millis))
@@ -165,6 +168,16 @@ func timelineCharts(result analysis.Result, rec *record.Record) []Block {
 		}
 	}
 	return blocks
+}
+
+// longestInterval returns the length of the longest interval of a phase's
+// timeline.
+func longestInterval(data record.PhaseData) time.Duration {
+	longest, before := time.Duration(0), data.Start
+	for _, tick := range data.Timeline {
+		longest, before = max(longest, tick.At-before), tick.At
+	}
+	return longest
 }
 
 // drawn leaves out lines without a point.

@@ -18,13 +18,20 @@ import (
 // though it is. Reasons of single phases are in the table of phases.
 func validitySection(result analysis.Result, rec *record.Record) Section {
 	s := Section{Title: "Validity and warnings"}
-	if result.Valid {
-		s.Blocks = append(s.Blocks, Note{Good, "The measurement is valid."})
-	} else {
+	switch {
+	case !result.Valid:
 		s.Blocks = append(s.Blocks, Note{Bad, "The measurement is not valid."})
+	case len(result.InvalidReasons) > 0:
+		s.Blocks = append(s.Blocks, Note{Good, "The measurement is valid, though not every phase is."})
+	default:
+		s.Blocks = append(s.Blocks, Note{Good, "The measurement is valid."})
 	}
 	for _, reason := range result.InvalidReasons {
-		s.Blocks = append(s.Blocks, Note{Bad, reasonText(reason)})
+		level := Bad
+		if result.Valid {
+			level = Warning
+		}
+		s.Blocks = append(s.Blocks, Note{level, reasonText(reason)})
 	}
 	for _, warning := range result.Warnings {
 		s.Blocks = append(s.Blocks, Note{Warning, warning})

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -191,5 +192,30 @@ func TestChecks(t *testing.T) {
 				t.Errorf("%s: %s is %v, want %v", name, check, got[check], status)
 			}
 		}
+	}
+}
+
+// TestPhasesThatSpoilNothing checks that an answer is not doubted beside itself
+// because of single phases that were left out.
+func TestPhasesThatSpoilNothing(t *testing.T) {
+	const reason = "1 of 15 phases: another guest took 7 % of the processors [steal]"
+	levels := func(d reports.Document) map[string]reports.Level {
+		found := map[string]reports.Level{}
+		for _, s := range d.Sections {
+			for _, b := range s.Blocks {
+				if note, ok := b.(reports.Note); ok && note.Text == reason {
+					found[s.Title] = note.Level
+				}
+			}
+		}
+		return found
+	}
+	result := samples()["target"]
+	if got, want := levels(build(result, nil)), map[string]reports.Level{"Validity and warnings": reports.Warning}; !reflect.DeepEqual(got, want) {
+		t.Errorf("valid: %v, want %v", got, want)
+	}
+	result.Valid = false
+	if got, want := levels(build(result, nil)), map[string]reports.Level{"Answer": reports.Bad, "Validity and warnings": reports.Bad}; !reflect.DeepEqual(got, want) {
+		t.Errorf("not valid: %v, want %v", got, want)
 	}
 }

@@ -37,9 +37,7 @@ func Load(result analysis.Result, rec *record.Record) Document {
 func loadAnswer(result analysis.Result) Section {
 	s := Section{Title: "Answer", Blocks: []Block{verdict(result)}}
 	s.Blocks = append(s.Blocks, endNotes(result)...)
-	for _, reason := range result.InvalidReasons {
-		s.Blocks = append(s.Blocks, Note{Bad, reasonText(reason)})
-	}
+	s.Blocks = append(s.Blocks, whyInvalid(result)...)
 	if checks := loadObjectives(result); len(checks) > 0 {
 		s.Blocks = append(s.Blocks, Checks{"objectives", checks})
 	}

@@ -89,9 +89,7 @@ func answer(result analysis.Result) Section {
 	s := Section{Title: "Answer"}
 	s.Blocks = append(s.Blocks, verdict(result))
 	s.Blocks = append(s.Blocks, endNotes(result)...)
-	for _, reason := range result.InvalidReasons {
-		s.Blocks = append(s.Blocks, Note{Bad, reasonText(reason)})
-	}
+	s.Blocks = append(s.Blocks, whyInvalid(result)...)
 	s.Blocks = append(s.Blocks, planned(result)...)
 	if table, ok := recommendation(result); ok {
 		s.Blocks = append(s.Blocks, table)
@@ -153,6 +151,19 @@ func endNotes(result analysis.Result) []Block {
 		text += ": " + result.EndedWhy
 	}
 	return []Block{Note{Warning, endSentence(text)}}
+}
+
+// whyInvalid says beside the answer why there is none. Reasons of single phases
+// that did not spoil the whole are among the warnings.
+func whyInvalid(result analysis.Result) []Block {
+	if result.Valid {
+		return nil
+	}
+	var notes []Block
+	for _, reason := range result.InvalidReasons {
+		notes = append(notes, Note{Bad, reasonText(reason)})
+	}
+	return notes
 }
 
 func reasonText(r analysis.Reason) string {

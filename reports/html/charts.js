@@ -59,22 +59,20 @@
     return splits;
   };
 
-  // gaps leaves a line open only where it says so itself, not where another
-  // line has a point.
-  const gapsOf = (line) => (u, series, from, to) => {
-    const list = [], edge = devicePixelRatio;
-    let last = null, open = false;
+  // pathOf joins the points of a line, and leaves it open only where it says so
+  // itself, not where another line has a point.
+  const pathOf = (line) => (u, series, from, to) => {
+    const stroke = new Path2D();
+    let joined = false;
     for (let i = from; i <= to; i++) {
-      if (line.gaps[i]) open = true;
+      if (line.gaps[i]) joined = false;
       if (line.ys[i] === null) continue;
-      if (open && last !== null) {
-        // A little wider than the gap, or half of the line's width shows at its ends.
-        list.push([u.valToPos(u.data[0][last], "x", true) - edge, u.valToPos(u.data[0][i], "x", true) + edge]);
-      }
-      last = i;
-      open = false;
+      const x = u.valToPos(u.data[0][i], "x", true), y = u.valToPos(line.ys[i], "y", true);
+      if (joined) stroke.lineTo(x, y);
+      else stroke.moveTo(x, y);
+      joined = true;
     }
-    return list;
+    return { stroke, fill: null, clip: null, flags: 0 };
   };
 
   // drawUnder draws the intervals of markers and points, and the limits.
@@ -183,9 +181,8 @@
           label: line.name,
           stroke: color(line.color),
           width: line.dots ? 0 : 1.8,
-          paths: line.dots ? () => null : undefined,
+          paths: line.dots ? () => null : pathOf(line),
           points: { show: line.dots || c.xs.length < 80, size: line.dots ? 8 : 6, fill: color(line.color) },
-          gaps: gapsOf(line),
           value: (u, v, s, i) => (i === null ? "–" : line.texts[i]),
         })),
       ],

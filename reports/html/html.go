@@ -79,12 +79,14 @@ type table struct {
 	Pairs   bool // the second column names the value in the third
 	Columns []reports.Column
 	Rows    []row
+	Below   int // when not 0, what the sentences of a row span below it
 }
 
 type row struct {
 	Level     reports.Level
 	Continues bool
 	Cells     []cell
+	Below     string
 }
 
 type cell struct {
@@ -141,17 +143,23 @@ func (p *page) block(b reports.Block) block {
 	return block{}
 }
 
+// wideTable is how many columns leave no room for sentences beside them.
+const wideTable = 8
+
 // longCell is how many characters stay on one line though a table gets wide.
 const longCell = 45
 
 func tableOf(t reports.Table) *table {
 	out := &table{Caption: t.Caption, Columns: t.Columns}
+	if last := len(t.Columns) - 1; last > wideTable && t.Columns[last].Prose {
+		out.Columns, out.Below = t.Columns[:last], last
+	}
 	for _, c := range t.Columns {
 		out.Stack = out.Stack || c.Prose && len(t.Columns) <= 5
 	}
 	for _, r := range t.Rows {
-		cells := make([]cell, len(t.Columns))
-		for i, c := range t.Columns {
+		cells := make([]cell, len(out.Columns))
+		for i, c := range out.Columns {
 			cells[i] = cell{Title: c.Title, Class: class(c), Head: i == 0}
 			if i < len(r.Cells) {
 				cells[i].Text = r.Cells[i]
@@ -161,7 +169,11 @@ func tableOf(t reports.Table) *table {
 			}
 		}
 		out.Pairs = out.Pairs || r.Continues
-		out.Rows = append(out.Rows, row{r.Level, r.Continues, cells})
+		below := ""
+		if out.Below > 0 && out.Below < len(r.Cells) {
+			below = r.Cells[out.Below]
+		}
+		out.Rows = append(out.Rows, row{r.Level, r.Continues, cells, below})
 	}
 	return out
 }
