@@ -173,6 +173,19 @@ func TestFitMemory(t *testing.T) {
 			t.Errorf("%+v, want only the largest value, 45 MB", m)
 		}
 	})
+	t.Run("varied by less than a factor of two", func(t *testing.T) {
+		m := FitMemory(grow(6, func(i float64) MemoryPoint { return MemoryPoint{40e6 + 20e3*10*i, 100 + 10*i, 8} }))
+		if m.PerInFlight.OK() {
+			t.Errorf("per in flight %+v from 100 to 150 in flight, want it not estimable", m.PerInFlight)
+		}
+	})
+	t.Run("never below what was seen", func(t *testing.T) {
+		points := grow(8, func(i float64) MemoryPoint { return MemoryPoint{40e6 + 20e3*50*i, 50 * i, 8} })
+		points[1].Bytes = 90e6
+		if got := FitMemory(points).At(0).High; got < 90e6 {
+			t.Errorf("at rest %.0f bytes, want at least the 90 MB that were seen", got)
+		}
+	})
 	t.Run("both", func(t *testing.T) {
 		m := FitMemory(grow(8, func(i float64) MemoryPoint {
 			connections := 10 + 30*math.Mod(i*3, 8)

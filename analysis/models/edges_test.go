@@ -91,6 +91,8 @@ func TestRatioEdge(t *testing.T) {
 	}{
 		// Half way in ln rate between 1000 and 1210, the ratio crosses 0.001: √(1000·1210).
 		{"crosses", []EdgePoint{{500, 0, 0}, {1000, 0, 0}, {1210, 0.002, 0}, {2000, 0.3, 0}}, EdgeReached, 1100, 1000, 1210},
+		// Pooled below: 0.0003 up to 1 100; 1 100·1.1^((0.001 − 0.0003)/(0.002 − 0.0003)) = 1 144.
+		{"noise below", []EdgePoint{{1000, 0.0004, 0}, {1100, 0.0002, 0}, {1210, 0.002, 0}}, EdgeReached, 1144.03, 1100, 1210},
 		{"never errs", []EdgePoint{{500, 0, 0}, {1000, 0, 0}}, EdgeNotReached, 1000, 1000, math.Inf(1)},
 		{"always errs", []EdgePoint{{500, 0.02, 0}, {1000, 0.04, 0}}, EdgeInfeasible, math.NaN(), 0, 500},
 		{"one point", []EdgePoint{{500, 0.02, 0}}, EdgeUnknown, math.NaN(), math.Inf(-1), math.Inf(1)},
@@ -101,7 +103,7 @@ func TestRatioEdge(t *testing.T) {
 				t.Errorf("edge %+v, want %s [%g, %g]", e, test.end, test.low, test.high)
 			}
 			if !math.IsNaN(test.value) {
-				near(t, "edge", e.RPS.Value, test.value, 1e-9)
+				near(t, "edge", e.RPS.Value, test.value, 1e-5)
 			}
 		})
 	}
