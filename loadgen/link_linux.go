@@ -21,7 +21,7 @@ type link struct {
 	place      int // that it fills; −1 when another one does already
 	since      int64
 	served     bool // it has answered a request
-	goAways    int // counted already
+	goAways    int  // counted already
 	fresh      []uint32
 	after      *link // in the queue of available links
 	queued     bool

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"math"
@@ -89,7 +90,26 @@ func TestPhases(t *testing.T) {
 // With d the time that it really stood still, the arrivals meanwhile are late by
 // d − t for t uniform in [0, d), so 1000·(d − 0.1) of them by more than 100 ms,
 // and the 60th longest of 6000, the p99, is d − 60 ms.
+//
+// A machine that is busy with other things may stall server or generator as
+// well, so the best of three runs counts; one that forgives stalls fails all.
 func TestServerFreeze(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes catching up after the freeze take too long for the analytic values")
+	}
+	for attempt := 1; ; attempt++ {
+		complaints := freeze(t)
+		if len(complaints) == 0 {
+			return
+		}
+		t.Logf("run %d: %s", attempt, strings.Join(complaints, "; "))
+		if attempt == 3 {
+			t.Fatal("no run came near the analytic values")
+		}
+	}
+}
+
+func freeze(t *testing.T) (complaints []string) {
 	var gate sync.RWMutex
 	plan := planFor(serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		gate.RLock()
@@ -124,12 +144,13 @@ func TestServerFreeze(t *testing.T) {
 		}
 	}
 	if want := 1000 * (stood.Seconds() - 0.1); math.Abs(float64(late)-want) > 0.05*want {
-		t.Errorf("%d requests late by more than 100 ms, want %.0f ± 5 %%", late, want)
+		complaints = append(complaints, fmt.Sprintf("%d requests late by more than 100 ms, want %.0f ± 5 %%", late, want))
 	}
 	p99 := time.Duration(sink.all.Latency.ValueAtQuantile(99))
 	if want := stood - 60*time.Millisecond; math.Abs(float64(p99-want)) > 0.05*float64(want) {
-		t.Errorf("p99 %s, want %s ± 5 %%", p99, want)
+		complaints = append(complaints, fmt.Sprintf("p99 %s, want %s ± 5 %%", p99, want))
 	}
+	return complaints
 }
 
 // TestOverload offers more than a server with few streams can take.
