@@ -175,8 +175,8 @@ func (j *judgement) sampling() {
 func holes(replica models.Replica, phase record.PhaseData) string {
 	longest, n := time.Duration(0), 0
 	var first, last time.Duration
-	for _, series := range replica {
-		if series.N > n {
+	for _, metric := range slices.Sorted(maps.Keys(replica)) {
+		if series := replica[metric]; series.N > n {
 			n, longest, first, last = series.N, series.LongestGap, series.FirstAt, series.LastAt
 		}
 	}

@@ -2,7 +2,9 @@ package analysis
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/sailplan-io/sailplan/analysis/models"
 	"github.com/sailplan-io/sailplan/analysis/stat"
@@ -51,7 +53,7 @@ func StationaryEnough(chunks []record.PhaseData) (settled bool, reason string) {
 // together, the generator and the host left out.
 func cpuPerAnswer(phase record.PhaseData) (seconds, cores float64, ok bool) {
 	samples, rate := models.Samples(phase), models.OfferedRPS(phase)
-	for name := range samples {
+	for _, name := range slices.Sorted(maps.Keys(samples)) {
 		if name == record.ComponentGenerator || name == record.ComponentHost {
 			continue
 		}

@@ -1,7 +1,9 @@
 package models
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/sailplan-io/sailplan/loadgen/record"
@@ -77,10 +79,21 @@ func Samples(phase record.PhaseData) Sampled {
 	return out
 }
 
+// replicas returns the replicas of a component in the order of their names, so
+// that sums come out the same each time.
+func (s Sampled) replicas(component string) []Replica {
+	byName := s[component]
+	out := make([]Replica, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		out = append(out, byName[name])
+	}
+	return out
+}
+
 // Rate returns the growth per second of a counter, summed over the replicas of a
 // component; ok is false when any replica cannot tell.
 func (s Sampled) Rate(component string, metric record.Metric) (perSecond float64, ok bool) {
-	for _, replica := range s[component] {
+	for _, replica := range s.replicas(component) {
 		rate, known := replica[metric].Rate()
 		if !known {
 			return 0, false
@@ -92,7 +105,7 @@ func (s Sampled) Rate(component string, metric record.Metric) (perSecond float64
 
 // Growth returns by how much a counter grew, summed over the replicas that know it.
 func (s Sampled) Growth(component string, metric record.Metric) (growth float64, ok bool) {
-	for _, replica := range s[component] {
+	for _, replica := range s.replicas(component) {
 		if series := replica[metric]; series.N >= 2 && !series.Fell {
 			growth, ok = growth+series.Last-series.First, true
 		}
@@ -103,7 +116,7 @@ func (s Sampled) Growth(component string, metric record.Metric) (growth float64,
 // Mean returns the mean of a gauge over time, averaged over the replicas.
 func (s Sampled) Mean(component string, metric record.Metric) (mean float64, ok bool) {
 	n := 0.0
-	for _, replica := range s[component] {
+	for _, replica := range s.replicas(component) {
 		if series := replica[metric]; series.N > 0 {
 			mean, n = mean+series.Mean, n+1
 		}
@@ -114,7 +127,7 @@ func (s Sampled) Mean(component string, metric record.Metric) (mean float64, ok 
 // Max returns the largest value of a gauge on any replica.
 func (s Sampled) Max(component string, metric record.Metric) (largest float64, ok bool) {
 	largest = math.Inf(-1)
-	for _, replica := range s[component] {
+	for _, replica := range s.replicas(component) {
 		if series := replica[metric]; series.N > 0 {
 			largest, ok = math.Max(largest, series.Max), true
 		}
