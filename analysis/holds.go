@@ -38,6 +38,24 @@ func holdsAll(latency stat.Distribution, counts record.Counts, objectives []scen
 	return holds, strings.Join(words, "; ")
 }
 
+// objectiveUse returns how much of the tightest objective a phase uses: 1 is the
+// limit, 1.3 misses it by 30 %. 0 without an objective, or when nothing was measured.
+func objectiveUse(latency stat.Distribution, counts record.Counts, objectives []scenarios.Objective) float64 {
+	use := 0.0
+	if counts.Intended == 0 || latency.N() == 0 {
+		return use
+	}
+	for _, o := range objectives {
+		switch {
+		case o.IsLatency():
+			use = max(use, latency.Quantile(o.Quantile)/o.Latency.Seconds())
+		case o.ErrorRatio > 0:
+			use = max(use, ErrorRatio(counts)/float64(o.ErrorRatio))
+		}
+	}
+	return use
+}
+
 func holdsOne(latency stat.Distribution, counts record.Counts, o scenarios.Objective) (bool, string) {
 	if !o.IsLatency() {
 		ratio := ErrorRatio(counts)

@@ -173,7 +173,8 @@ type PhaseSummary struct {
 	CPUCores     map[string]stat.Estimate `json:"cpuCores"`       // by component, sum over replicas
 	Throttled    map[string]float64       `json:"throttledRatio"` // by component, share of quota periods
 	Holds        bool                     `json:"holdsObjectives"`
-	HoldsReason  string                   `json:"holdsReason"` // the numbers
+	HoldsReason  string                   `json:"holdsReason"`  // the numbers
+	ObjectiveUse float64                  `json:"objectiveUse"` // how much of the tightest objective was used; 1 is the limit
 	Verdict      Verdict                  `json:"verdict"`
 	StartSeconds float64                  `json:"startSeconds"`
 	Seconds      float64                  `json:"seconds"`

@@ -57,6 +57,7 @@ func examine(phase record.PhaseData, conditions Conditions) examined {
 		Throttled:    map[string]float64{},
 		Holds:        holds,
 		HoldsReason:  reason,
+		ObjectiveUse: objectiveUse(e.latency, phase.Counts, conditions.Objectives),
 		StartSeconds: phase.Start.Seconds(),
 		Seconds:      math.Max(0, (phase.SendEnd - phase.Start).Seconds()),
 	}

@@ -9,8 +9,15 @@ import (
 // Step is one measured rate of a climb or a search, in arrivals per second.
 type Step struct {
 	RPS   float64
-	Holds bool // every objective held
+	Holds bool    // every objective held
+	Use   float64 // how much of the tightest objective was used: 1 is the limit
 }
+
+// clearMiss is the use of an objective from which on a miss is no bad luck.
+const clearMiss = 1.3
+
+// clear reports whether the objectives are missed beyond doubt.
+func (s Step) clear() bool { return !s.Holds && s.Use >= clearMiss }
 
 // Climb raises the rate until the objectives break, or lowers it until they
 // hold: it brackets the SLO edge, coarsely, for the sweep that follows.
@@ -32,24 +39,50 @@ const (
 	ClimbInfeasible ClimbEnd = "infeasible"  // even the lowest rate misses
 )
 
-// Next returns the rate to try after steps, or how the climb has ended.
+// Next returns the rate to try after steps, or how the climb has ended. A miss by
+// little does not end it: that may be bad luck, and the sweep needs to know what
+// lies beyond the edge.
 func (c Climb) Next(steps []Step) (rps float64, end ClimbEnd) {
 	if len(steps) == 0 {
 		return math.Min(c.First, c.Max), ClimbGoesOn
 	}
 	held, missed := Bracket(steps)
+	highest, misses, broken := 0.0, 0, false
+	for _, s := range steps {
+		highest = math.Max(highest, s.RPS)
+		if !s.Holds {
+			misses++
+		}
+		broken = broken || s.clear()
+	}
+	atMax := highest >= c.Max*0.999
 	switch {
-	case held > 0 && missed < math.Inf(1):
+	case held > 0 && (broken || misses > 1 || (misses > 0 && atMax)):
 		return 0, ClimbBracketed
-	case held > 0 && held >= c.Max*0.999:
+	case held > 0 && atMax:
 		return 0, ClimbReachedMax
 	case held > 0:
-		return math.Min(held*c.Factor, c.Max), ClimbGoesOn
+		return math.Min(highest*c.Factor, c.Max), ClimbGoesOn
 	case missed <= c.Lowest*1.001:
 		return 0, ClimbInfeasible
 	}
 	// Downwards in larger strides: each low rate takes long to measure.
 	return math.Max(missed/(c.Factor*c.Factor*c.Factor), c.Lowest), ClimbGoesOn
+}
+
+// Broken returns the highest rate that was tried and missed, +Inf when none was:
+// what lies above it is of no interest.
+func Broken(steps []Step) float64 {
+	highest := 0.0
+	for _, s := range steps {
+		if !s.Holds {
+			highest = math.Max(highest, s.RPS)
+		}
+	}
+	if highest == 0 {
+		return math.Inf(1)
+	}
+	return highest
 }
 
 // Bracket returns the lowest rate that missed, +Inf when none did, and the
@@ -69,18 +102,18 @@ func Bracket(steps []Step) (held, missed float64) {
 	return held, missed
 }
 
-// SweepRates returns n rates below missed for the steady phases: most of them
-// close to the edge, where the latency bends, the rest far below it, where the
-// demand of a request shows. held and missed bracket the edge; when nothing
-// missed (missed is +Inf) the sweep ends at held.
-func SweepRates(held, missed float64, n int) []float64 {
-	top := missed * 0.97
+// SweepRates returns n rates for the steady phases: most of them around the edge,
+// where the latency bends, the rest far below it, where the demand of a request
+// shows. held and missed bracket the edge, broken is a rate beyond it, which is
+// not reached; when nothing missed (missed is +Inf) the sweep ends at held.
+func SweepRates(held, missed, broken float64, n int) []float64 {
+	top := math.Min(broken*0.97, missed*1.25)
 	if math.IsInf(missed, 1) {
 		top = held
 	}
 	low := held * 0.3
 	rates := make([]float64, 0, n)
-	near := (n + 1) / 2 // from 0.9 of what held to the top
+	near := (n + 1) / 2 // from 0.92 of what held to the top
 	far := n - near
 	for i := range far {
 		rates = append(rates, low*math.Pow(held*0.8/low, float64(i)/math.Max(1, float64(far-1))))

@@ -17,7 +17,7 @@ func climb(c Climb, edge float64) (tried []float64, end ClimbEnd) {
 			return tried, end
 		}
 		tried = append(tried, rps)
-		steps = append(steps, Step{RPS: rps, Holds: rps <= edge})
+		steps = append(steps, Step{RPS: rps, Holds: rps <= edge, Use: (rps / edge) * (rps / edge)})
 	}
 	return tried, "never ended"
 }
@@ -32,6 +32,8 @@ func TestClimb(t *testing.T) {
 	}{
 		{"upwards to the first miss", 1000, []float64{300, 600, 1200}, ClimbBracketed},
 		{"the highest rate holds", 9000, []float64{300, 600, 1200, 2400, 4800, 5000}, ClimbReachedMax},
+		{"a miss by little does not end it", 1100, []float64{300, 600, 1200, 2400}, ClimbBracketed},
+		{"a miss by little at the highest rate does", 4900, []float64{300, 600, 1200, 2400, 4800, 5000}, ClimbBracketed},
 		{"downwards when the first misses", 30, []float64{300, 37.5, 20}, ClimbBracketed},
 		{"even the lowest misses", 10, []float64{300, 37.5, 20}, ClimbInfeasible},
 	} {
@@ -45,7 +47,7 @@ func TestClimb(t *testing.T) {
 }
 
 func TestBracketIgnoresWhatHoldsBeyondAMiss(t *testing.T) {
-	held, missed := Bracket([]Step{{100, true}, {200, false}, {300, true}, {150, true}})
+	held, missed := Bracket([]Step{{RPS: 100, Holds: true}, {RPS: 200, Holds: false}, {RPS: 300, Holds: true}, {RPS: 150, Holds: true}})
 	if held != 150 || missed != 200 {
 		t.Errorf("got %v, %v; want 150, 200", held, missed)
 	}
@@ -53,7 +55,7 @@ func TestBracketIgnoresWhatHoldsBeyondAMiss(t *testing.T) {
 
 func TestSweepRatesStayBelowTheMiss(t *testing.T) {
 	for _, n := range []int{3, 6, 8} {
-		rates := SweepRates(1000, 1600, n)
+		rates := SweepRates(1000, 1600, 1600, n)
 		if len(rates) != n || !slices.IsSorted(rates) {
 			t.Errorf("%d rates: got %v, want so many, rising", n, rates)
 		}
@@ -61,8 +63,14 @@ func TestSweepRatesStayBelowTheMiss(t *testing.T) {
 			t.Errorf("%d rates: got %v, want from far below what held to just below the miss", n, rates)
 		}
 	}
-	if rates := SweepRates(1000, math.Inf(1), 6); slices.Max(rates) > 1000 {
+	if rates := SweepRates(1000, math.Inf(1), math.Inf(1), 6); slices.Max(rates) > 1000 {
 		t.Errorf("nothing missed: got %v, want nothing above what held", rates)
+	}
+}
+
+func TestSweepGoesBeyondAMissByLittle(t *testing.T) {
+	if got := slices.Max(SweepRates(1000, 1600, 2560, 6)); got < 1800 || got > 2050 {
+		t.Errorf("got a highest rate of %.0f, want it a quarter above the miss", got)
 	}
 }
 
@@ -96,7 +104,7 @@ func TestSearchFindsTheEdge(t *testing.T) {
 						break
 					}
 					holds := random.Float64() < 1/(1+math.Exp(math.Log(rps/edge)/test.spread))
-					steps = append(steps, Step{rps, holds})
+					steps = append(steps, Step{RPS: rps, Holds: holds})
 				}
 				if len(steps) > test.probes {
 					t.Fatalf("got %d probes, want at most %d", len(steps), test.probes)
@@ -125,7 +133,7 @@ func TestSearchNeverExceedsMax(t *testing.T) {
 		if rps > 1000 {
 			t.Fatalf("got a probe at %v, want at most 1000", rps)
 		}
-		steps = append(steps, Step{rps, true})
+		steps = append(steps, Step{RPS: rps, Holds: true})
 	}
 	if got := EdgeOf(steps); math.Abs(got-1000) > 1 {
 		t.Errorf("everything holds: got edge %v, want the highest allowed rate, 1000", got)
@@ -139,10 +147,10 @@ func TestEdgeOf(t *testing.T) {
 		want  float64
 	}{
 		{"nothing measured", nil, 0},
-		{"nothing held", []Step{{100, false}, {50, false}}, 0},
-		{"nothing missed", []Step{{100, true}, {50, true}}, 100},
-		{"between the last that held and the first that missed", []Step{{100, true}, {400, false}}, 200},
-		{"one lucky probe far above does not move it", []Step{{100, true}, {110, true}, {121, false}, {130, false}, {140, false}, {150, true}}, math.Sqrt(110 * 121)},
+		{"nothing held", []Step{{RPS: 100, Holds: false}, {RPS: 50, Holds: false}}, 0},
+		{"nothing missed", []Step{{RPS: 100, Holds: true}, {RPS: 50, Holds: true}}, 100},
+		{"between the last that held and the first that missed", []Step{{RPS: 100, Holds: true}, {RPS: 400, Holds: false}}, 200},
+		{"one lucky probe far above does not move it", []Step{{RPS: 100, Holds: true}, {RPS: 110, Holds: true}, {RPS: 121, Holds: false}, {RPS: 130, Holds: false}, {RPS: 140, Holds: false}, {RPS: 150, Holds: true}}, math.Sqrt(110 * 121)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := EdgeOf(test.steps); math.Abs(got-test.want) > 1e-9 {

@@ -56,14 +56,19 @@ func (s *sizing) phases(ctx context.Context) error {
 	if err := s.warmUp(ctx, climb.First); err != nil {
 		return err
 	}
-	held, missed, end, err := s.climb(ctx, climb)
-	if err != nil || end == models.ClimbInfeasible || held == 0 {
+	steps, err := s.climb(ctx, climb)
+	if err != nil {
 		return err
 	}
-	if err := s.sweep(ctx, held, missed); err != nil {
+	held, missed := models.Bracket(steps)
+	if held == 0 {
+		return nil // no rate holds: there is nothing to sweep
+	}
+	broken := models.Broken(steps)
+	if err := s.sweep(ctx, models.SweepRates(held, missed, broken, s.pace.SteadyRates)); err != nil {
 		return err
 	}
-	measured, err := s.search(ctx, held, missed, limit)
+	measured, err := s.search(ctx, held, math.Min(broken, held*s.pace.ClimbFactor*s.pace.ClimbFactor), limit)
 	if err != nil || measured == 0 {
 		return err
 	}
@@ -160,24 +165,25 @@ func (s *sizing) measure(ctx context.Context, spec scenarios.Phase) (analysis.Ph
 	}
 }
 
-func (s *sizing) climb(ctx context.Context, climb models.Climb) (held, missed float64, end models.ClimbEnd, err error) {
-	var steps []models.Step
+func (s *sizing) climb(ctx context.Context, climb models.Climb) (steps []models.Step, err error) {
 	for {
 		rps, end := climb.Next(steps)
 		if end != models.ClimbGoesOn {
-			held, missed = models.Bracket(steps)
-			return held, missed, end, nil
+			return steps, nil
 		}
 		summary, err := s.measure(ctx, s.spec(scenarios.KindClimb, fmt.Sprintf("climb %d", len(steps)+1), rps, s.pace.Climb))
 		if err != nil {
-			return 0, 0, "", err
+			return nil, err
 		}
-		steps = append(steps, models.Step{RPS: rps, Holds: summary.Holds})
+		steps = append(steps, step(summary))
 	}
 }
 
-func (s *sizing) sweep(ctx context.Context, held, missed float64) error {
-	rates := models.SweepRates(held, missed, s.pace.SteadyRates)
+func step(s analysis.PhaseSummary) models.Step {
+	return models.Step{RPS: s.OfferedRps, Holds: s.Holds, Use: s.ObjectiveUse}
+}
+
+func (s *sizing) sweep(ctx context.Context, rates []float64) error {
 	for round := range s.pace.SteadyRounds {
 		for i, at := range s.random.Perm(len(rates)) {
 			name := fmt.Sprintf("steady %d", round*len(rates)+i+1)
@@ -191,13 +197,13 @@ func (s *sizing) sweep(ctx context.Context, held, missed float64) error {
 
 // search returns the highest rate that was found to hold, 0 when the search
 // could not tell.
-func (s *sizing) search(ctx context.Context, held, missed, limit float64) (float64, error) {
+func (s *sizing) search(ctx context.Context, held, broken, limit float64) (float64, error) {
 	// It begins wider than the climb's bracket and at a place of its own, and
 	// leaves the bracket when its own measurements say so.
 	shift := 0.9 + 0.2*s.random.Float64()
 	search := models.Search{
 		Low:        held / 1.3 * shift,
-		High:       math.Min(math.Min(missed, held*2)*1.3*shift, limit),
+		High:       math.Min(broken*1.1*shift, limit),
 		Max:        limit,
 		Probes:     s.pace.SearchProbes,
 		Resolution: s.pace.SearchResolve,
@@ -212,7 +218,7 @@ func (s *sizing) search(ctx context.Context, held, missed, limit float64) (float
 		if err != nil {
 			return 0, err
 		}
-		steps = append(steps, models.Step{RPS: rps, Holds: summary.Holds})
+		steps = append(steps, step(summary))
 	}
 	return models.EdgeOf(steps), nil
 }
