@@ -124,16 +124,16 @@ func run(t *testing.T, plan scenarios.Plan, duration time.Duration) record.Phase
 	return facts
 }
 
-// TestGoAway: each connection takes thirty requests, says GOAWAY with the last
-// one it answered, and ignores what is above it.
+// TestGoAway: each connection takes thirty-five requests, then answers the
+// thirtieth, says GOAWAY with it as the last one, and ignores what is above it.
 func TestGoAway(t *testing.T) {
 	facts := run(t, planFor(serveScript(t, nil, func(s *script, id uint32) bool {
 		const last = 2*30 - 1
 		switch {
 		case id < last:
 			return s.answer(id) == nil
-		case id == last:
-			return s.answer(id) == nil && s.WriteGoAway(last, http2.ErrCodeNo, nil) == nil
+		case id == last+10:
+			return s.answer(last) == nil && s.WriteGoAway(last, http2.ErrCodeNo, nil) == nil
 		}
 		return true
 	})), time.Second)
@@ -142,8 +142,8 @@ func TestGoAway(t *testing.T) {
 		t.Errorf("counts %+v, errors %v; want all answered", c, facts.Errors)
 	}
 	conns := facts.Connection
-	if conns.GoAways < 20 || conns.Opened < conns.GoAways || conns.Open != 4 || conns.Opened-conns.Closed != 4 {
-		t.Errorf("connections %+v, want one opened for each GOAWAY", conns)
+	if conns.Retried < 5*conns.GoAways || conns.GoAways < 20 || conns.Opened < conns.GoAways || conns.Open != 4 || conns.Opened-conns.Closed != 4 {
+		t.Errorf("connections %+v, want one opened and five requests sent again for each GOAWAY", conns)
 	}
 }
 

@@ -86,6 +86,26 @@ func TestBlocksSettle(t *testing.T) {
 	}
 }
 
+// TestResizeIsAnnounced: the first block after the peer has changed its limit has
+// to begin with updates of the table's size (RFC 7541, sections 4.2 and 6.3): 0x20
+// is a size of 0, 0x3f45 one of 100.
+func TestResizeIsAnnounced(t *testing.T) {
+	e := newEncoder(1)
+	fields := []exchange.Field{{Name: ":method", Value: "GET"}, {Name: "x", Value: "y"}}
+	e.block(0, fields)
+	e.allow(100)
+	if got := fmt.Sprintf("%x", e.block(0, fields)); !strings.HasPrefix(got, "203f45") {
+		t.Errorf("block %s, want one that begins with 203f45", got)
+	}
+	if got := fmt.Sprintf("%x", e.block(0, fields)); got != "82be" {
+		t.Errorf("second block %s, want 82be", got)
+	}
+	e.allow(100)
+	if got := fmt.Sprintf("%x", e.block(0, fields)); got != "82be" {
+		t.Errorf("block %s after the same limit again, want 82be", got)
+	}
+}
+
 // The static table is checked against x/net's, index by index.
 func TestStaticTable(t *testing.T) {
 	d := hpack.NewDecoder(4096, nil)
