@@ -142,7 +142,7 @@ func TestGoAway(t *testing.T) {
 		t.Errorf("counts %+v, errors %v; want all answered", c, facts.Errors)
 	}
 	conns := facts.Connection
-	if conns.Retried < 5*conns.GoAways || conns.GoAways < 20 || conns.Opened < conns.GoAways || conns.Open != 4 || conns.Opened-conns.Closed != 4 {
+	if conns.Retried < 5*conns.GoAways || conns.GoAways < 20 || conns.Opened < conns.GoAways || conns.Open < 1 || conns.Opened-conns.Closed != int64(conns.Open) {
 		t.Errorf("connections %+v, want one opened and five requests sent again for each GOAWAY", conns)
 	}
 }
