@@ -125,9 +125,15 @@ func fitComponent(phases []examined, c record.Component, ceiling float64) (model
 // the valid phases from just below it to half as much again.
 func edgePressures(rec *record.Record, phases []examined, edge float64) (pressures []models.Pressure, hostIdle float64) {
 	var near []examined
-	for _, p := range phases {
-		if p.summary.Verdict.Valid && p.offered >= 0.95*edge && p.offered <= 1.5*edge {
-			near = append(near, p)
+	// When the sweep ended short of the edge, what bound there must show below it.
+	for _, from := range []float64{0.95, 0.8} {
+		for _, p := range phases {
+			if p.summary.Verdict.Valid && p.offered >= from*edge && p.offered <= 1.5*edge {
+				near = append(near, p)
+			}
+		}
+		if len(near) > 0 {
+			break
 		}
 	}
 	mean := func(of func(p examined) float64) float64 {

@@ -46,11 +46,20 @@ func (r *Result) conclude(rec *record.Record, phases []examined, predicted edgeO
 	case !r.Verification.MeasuredRps.OK():
 		r.Valid = false
 		r.settle(Invalid, "the prediction could not be put to the proof: "+r.Verification.Reason)
+	case r.Verification.Agrees && !r.Verification.proven():
+		r.Valid = false
+		r.settle(Invalid, "the edge was found, but no valid phase below it shows that the objectives hold there")
 	case r.Verification.Agrees:
 		r.settle(Recommended, "the proof agrees: "+r.Verification.Reason)
 	default:
 		r.settle(Contradicted, "the proof contradicts: "+r.Verification.Reason)
 	}
+}
+
+// proven reports whether there is a valid phase just below the measured edge. The
+// one above may be missing: it may lie beyond the rate that the user allows.
+func (v *Verification) proven() bool {
+	return v.ObjectiveHeldBelow != nil && v.ObjectiveHeldBelow.Valid
 }
 
 func (r *Result) settle(outcome Outcome, reason string) {

@@ -111,8 +111,19 @@ func crossing(x, y []float64) (at float64, end EdgeEnd) {
 		return sum / float64(b.Last-b.First+1)
 	}
 	last := blocks[len(blocks)-1]
-	if last.Value <= 0 || blocks[0].Value > 0 {
-		if at, ok := lineCrossing(x, y); ok {
+	const span = 0.5 // ln 1.65: below it a latency bends too much for a line
+	switch {
+	case last.Value <= 0:
+		first := slices.IndexFunc(x, func(v float64) bool { return v >= x[len(x)-1]-span })
+		if at, ok := lineCrossing(x[first:], y[first:]); ok {
+			return at, EdgeReached
+		}
+	case blocks[0].Value > 0:
+		end := slices.IndexFunc(x, func(v float64) bool { return v > x[0]+span })
+		if end < 0 {
+			end = len(x)
+		}
+		if at, ok := lineCrossing(x[:end], y[:end]); ok {
 			return at, EdgeReached
 		}
 	}

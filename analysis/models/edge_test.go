@@ -51,3 +51,17 @@ func TestEdgeWithPointsInTheWrongOrder(t *testing.T) {
 		t.Errorf("all points miss: got %q, want %q", got.End, EdgeInfeasible)
 	}
 }
+
+// A real sweep whose only miss came at its highest rate and by little: the edge is
+// where the rise leads, close above, and not beyond what was measured.
+func TestEdgeAtTheTopOfASweep(t *testing.T) {
+	points := []EdgePoint{
+		{RPS: 313, Value: 0.0218}, {RPS: 366, Value: 0.0312}, {RPS: 470, Value: 0.0269}, {RPS: 616, Value: 0.021}, {RPS: 792, Value: 0.0258},
+		{RPS: 977, Value: 0.040}, {RPS: 1125, Value: 0.0205}, {RPS: 1235, Value: 0.0251}, {RPS: 1450, Value: 0.0276}, {RPS: 1899, Value: 0.0419}, {RPS: 1907, Value: 0.0524},
+	}
+	got := LatencyEdge(points, 0.05, 1)
+	// A search on the same system found 2 164/s.
+	if got.End != EdgeReached || got.RPS.Value < 1900 || got.RPS.Value > 2300 {
+		t.Errorf("got %q at %.0f/s, want an edge near the highest rates", got.End, got.RPS.Value)
+	}
+}
