@@ -56,10 +56,12 @@ func (r *Result) conclude(rec *record.Record, phases []examined, predicted edgeO
 	}
 }
 
-// proven reports whether there is a valid phase just below the measured edge. The
-// one above may be missing: it may lie beyond the rate that the user allows.
+// proven reports whether there is a valid phase just below the edge that was
+// reached. The one above may be missing: it may lie beyond the rate that the user
+// allows.
 func (v *Verification) proven() bool {
-	return v.ObjectiveHeldBelow != nil && v.ObjectiveHeldBelow.Valid
+	reached := !math.IsInf(v.MeasuredRps.High, 1)
+	return !reached || v.ObjectiveHeldBelow != nil && v.ObjectiveHeldBelow.Valid
 }
 
 func (r *Result) settle(outcome Outcome, reason string) {

@@ -26,7 +26,10 @@ const (
 	methodPattern       = `^[A-Z][A-Z0-9_-]{0,31}$`
 	pathPattern         = `^/[!-"$-~]*$`
 	httpURLPattern      = `^https?://[^/?#@\s]+(/[^?#\s]*)?$`
-	addressPattern      = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:/\[\]\s]+):[0-9]{1,5}$`
+	// A metric name, matchers, or both; raw samples have instants of their own, and
+	// functions and sums have not.
+	selectorPattern = `^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*(\{([^"{}]|"([^"\\]|\\.)*")*\})?\s*$`
+	addressPattern  = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:/\[\]\s]+):[0-9]{1,5}$`
 )
 
 // fields describes every key of the scenario file, by "Type.key".
@@ -152,14 +155,14 @@ func observeFields() map[string]field {
 		"ObservedComponent.admin":       {text: "URL of an Envoy admin endpoint.", pattern: httpURLPattern, examples: []string{"http://127.0.0.1:15000"}},
 		"ObservedComponent.prometheus":  {text: "Queries that select the component's raw series: counters and gauges as scraped, never rate(). One series is one replica."},
 
-		"PrometheusQueries.cpuSeconds":       {text: "Counter of CPU seconds.", examples: []string{`container_cpu_usage_seconds_total{namespace="istio-system",pod=~"istio-ingressgateway-.*",container="istio-proxy"}`}},
-		"PrometheusQueries.periods":          {text: "Counter of CFS periods."},
-		"PrometheusQueries.throttledPeriods": {text: "Counter of throttled CFS periods."},
-		"PrometheusQueries.workingSetBytes":  {text: "Gauge of the working set."},
-		"PrometheusQueries.rssBytes":         {text: "Gauge of the resident set."},
-		"PrometheusQueries.connections":      {text: "Gauge of downstream connections."},
-		"PrometheusQueries.inFlight":         {text: "Gauge of requests in flight."},
-		"PrometheusQueries.requests":         {text: "Counter of requests."},
+		"PrometheusQueries.cpuSeconds":       {text: "Counter of CPU seconds: a plain selector, no function or sum.", pattern: selectorPattern, examples: []string{`container_cpu_usage_seconds_total{namespace="istio-system",pod=~"istio-ingressgateway-.*",container="istio-proxy"}`}},
+		"PrometheusQueries.periods":          {text: "Counter of CFS periods: a plain selector, no function or sum.", pattern: selectorPattern},
+		"PrometheusQueries.throttledPeriods": {text: "Counter of throttled CFS periods: a plain selector, no function or sum.", pattern: selectorPattern},
+		"PrometheusQueries.workingSetBytes":  {text: "Gauge of the working set: a plain selector, no function or sum.", pattern: selectorPattern},
+		"PrometheusQueries.rssBytes":         {text: "Gauge of the resident set: a plain selector, no function or sum.", pattern: selectorPattern},
+		"PrometheusQueries.connections":      {text: "Gauge of downstream connections: a plain selector, no function or sum.", pattern: selectorPattern},
+		"PrometheusQueries.inFlight":         {text: "Gauge of requests in flight: a plain selector, no function or sum.", pattern: selectorPattern},
+		"PrometheusQueries.requests":         {text: "Counter of requests: a plain selector, no function or sum.", pattern: selectorPattern},
 		"PrometheusQueries.replicaLabel":     {text: "Label that tells the replicas apart.", initial: "pod"},
 	}
 }

@@ -96,7 +96,6 @@ type socket struct {
 	shared  []byte          // for what the kernel gives
 	in      []byte          // part of shared that was not read yet
 	drained bool            // the kernel had no more
-	end     error           // of reading
 }
 
 var _ net.Conn = (*socket)(nil)

@@ -92,7 +92,7 @@ func (in installer) install(ctx context.Context, cacheDir string) (string, error
 func (in installer) download(ctx context.Context, folder string) (string, error) {
 	python, err := exec.LookPath(in.python)
 	if err != nil {
-		return "", fmt.Errorf("Python 3 is needed to download it: %w", err)
+		return "", fmt.Errorf("downloading it needs Python 3: %w", err)
 	}
 	if output, err := pip(ctx, python, "--version"); err != nil {
 		return "", fmt.Errorf("%s has no working pip (package python3-pip): %w%s", python, err, quoted(output))

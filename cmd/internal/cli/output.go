@@ -133,6 +133,10 @@ func (a *app) write(rec *record.Record, result analysis.Result, s streams, o out
 	for _, f := range objects {
 		files[filepath.Join("manifests", f.Name)] = f.Content
 	}
+	// What an earlier report recommended must not stay beside what this one does.
+	if err := os.RemoveAll(filepath.Join(rec.Dir, "manifests")); err != nil {
+		return fmt.Errorf("removing the manifests of an earlier report: %w", err)
+	}
 	for file, content := range files {
 		if err := writeFile(filepath.Join(rec.Dir, file), content); err != nil {
 			return err
