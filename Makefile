@@ -62,6 +62,10 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 bench: ## run the benchmarks that match BENCH, each for BENCHTIME (1s)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -p 1 ./...
 
+.PHONY: evidence
+evidence: build ## repeat quick sizings on real Envoy and the stand-in for docs/sizing.md (a quarter of an hour, on a quiet machine)
+	$(GO) run ./cmd/evidence -binary bin/sailplan -out docs/sizing.md
+
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$($(GOFMT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi

@@ -124,9 +124,6 @@ func (a *app) drive(ctx context.Context, o driveOptions, need func(scenarios.Sce
 	if err != nil {
 		return usage(err)
 	}
-	if scenario.Seed == 0 {
-		scenario.Seed = uint64(time.Now().UnixNano())
-	}
 	if scenario.Lab != nil && o.proxy != "" {
 		scenario.Lab.Proxy = o.proxy
 	}
