@@ -3,6 +3,7 @@ package loadgen
 import (
 	"fmt"
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,12 +16,22 @@ type poller struct {
 	events      []unix.EpollEvent
 	limit       [2]int64 // seconds and nanoseconds of the current wait
 	coarse      bool     // the kernel has no epoll_pwait2 (before 5.11)
+	keep        bool     // short waits keep the scheduler's processor
 }
+
+// keepFor is the longest wait, in nanoseconds, that keeps the processor of Go's
+// scheduler instead of giving it back. Giving it back makes the runtime's monitor
+// run every 20 µs while we sleep, which costs as much as the load itself at some
+// thousand wake-ups a second. Whoever stops the world interrupts the wait by a
+// signal, as it would a computation.
+const keepFor = int64(10 * time.Millisecond)
 
 // wakeTag marks the event of the wake descriptor.
 const wakeTag = -1
 
-func newPoller(events int) (*poller, error) {
+// newPoller returns a poller for so many events at once. keep says that the
+// scheduler has processors left when this poller keeps one.
+func newPoller(events int, keep bool) (*poller, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("open a poller: %w", os.NewSyscallError("epoll_create1", err))
@@ -30,7 +41,7 @@ func newPoller(events int) (*poller, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("open a poller: %w", os.NewSyscallError("eventfd", err))
 	}
-	p := &poller{epoll: epoll, wake: wake, events: make([]unix.EpollEvent, events)}
+	p := &poller{epoll: epoll, wake: wake, events: make([]unix.EpollEvent, events), keep: keep}
 	if err := p.control(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN, wakeTag, 0); err != nil {
 		p.close()
 		return nil, err
@@ -59,8 +70,15 @@ func (p *poller) wait(timeout int64) ([]unix.EpollEvent, error) {
 		p.limit = [2]int64{timeout / 1e9, timeout % 1e9}
 		limit = &p.limit
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])),
-		uintptr(len(p.events)), uintptr(unsafe.Pointer(limit)), 0, 0)
+	var n uintptr
+	var errno unix.Errno
+	if p.keep && timeout >= 0 && timeout <= keepFor {
+		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])),
+			uintptr(len(p.events)), uintptr(unsafe.Pointer(limit)), 0, 0)
+	} else {
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])),
+			uintptr(len(p.events)), uintptr(unsafe.Pointer(limit)), 0, 0)
+	}
 	switch errno {
 	case 0:
 		return p.events[:n], nil

@@ -63,7 +63,7 @@ func (s *Session) hire(life context.Context, c *connector, connections []opened,
 		for at := i; at < len(connections); at += workers {
 			mine = append(mine, connections[at])
 		}
-		w, err := newWorker(i, s.base, c, len(mine))
+		w, err := newWorker(i, workers, s.base, c, len(mine))
 		if err != nil {
 			closeAll(connections)
 			return err

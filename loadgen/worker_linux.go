@@ -84,8 +84,9 @@ type delivery struct {
 // readBuffer is the size of the buffers for what comes in, in bytes.
 const readBuffer = 64 << 10
 
-func newWorker(id int, base time.Time, c *connector, connections int) (*worker, error) {
-	poll, err := newPoller(min(1024, connections+8))
+// newWorker returns one of several workers.
+func newWorker(id, workers int, base time.Time, c *connector, connections int) (*worker, error) {
+	poll, err := newPoller(min(1024, connections+8), workers < runtime.GOMAXPROCS(0))
 	if err != nil {
 		return nil, err
 	}
