@@ -90,8 +90,11 @@ func showsDemand(p examined) bool {
 		return false
 	}
 	for _, reason := range p.summary.Verdict.NotForFit {
-		// How many answers a quantile needs is of no concern to a sum of CPU.
-		if reason.Code != CodeTooFewAnswers {
+		switch reason.Code {
+		case CodeTooFewAnswers, CodeSendLag, CodeGCPause, CodeSchedDelay, CodeGeneratorDelay:
+			// How many answers a quantile needs, and by how much some were late, is of no
+			// concern to a sum of CPU, as long as the arrivals are what they should be.
+		default:
 			return false
 		}
 	}

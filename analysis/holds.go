@@ -53,7 +53,7 @@ func objectiveUse(latency stat.Distribution, counts record.Counts, objectives []
 			use = max(use, ErrorRatio(counts)/float64(o.ErrorRatio))
 		}
 	}
-	return use
+	return min(use, 1e9)
 }
 
 func holdsOne(latency stat.Distribution, counts record.Counts, o scenarios.Objective) (bool, string) {

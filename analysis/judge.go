@@ -66,10 +66,11 @@ type judgement struct {
 	// waited says that arrivals waited for a free stream: then the system under
 	// test, not the generator, holds the sending up.
 	waited bool
-	// missesAnyway says that the objectives would be missed without the generator's
-	// disturbances too: then they spoil a fit, but not the evidence of a miss.
-	missesAnyway bool
-	verdict      Verdict
+	// sure says that the generator's disturbances, which only ever make latencies
+	// longer, cannot be why the objectives hold or miss: they hold in spite of them,
+	// or miss by far without them. Then they spoil a fit, but not the evidence.
+	sure    bool
+	verdict Verdict
 }
 
 func (j *judgement) invalid(code, format string, args ...any) {
@@ -102,7 +103,8 @@ func judge(e examined, conditions Conditions) Verdict {
 		verdict: Verdict{Reasons: []Reason{}, NotForFit: []Reason{}, Warnings: []Reason{}},
 	}
 	j.waited = j.waitedForStreams()
-	j.missesAnyway = j.missedByFar()
+	holds, _ := holdsAll(j.latency, phase.Counts, conditions.Objectives)
+	j.sure = holds && len(conditions.Objectives) > 0 || j.missedByFar()
 	if j.complete() {
 		j.sendLag()
 		j.reachedRate()
@@ -184,9 +186,9 @@ func (j *judgement) missedByFar() bool {
 }
 
 // disturbed records a disturbance by the generator: invalid, or no more than unfit
-// where it is moderate and the objectives are missed anyway.
+// where it is moderate and the answer sure.
 func (j *judgement) disturbed(moderate bool, code, format string, args ...any) {
-	if moderate && j.missesAnyway {
+	if moderate && j.sure {
 		j.notForFit(code, format, args...)
 		return
 	}
@@ -274,7 +276,7 @@ func (j *judgement) generator() {
 }
 
 // disturbances are the generator's pauses. One that is long, but hits fewer
-// requests than a tenth of what the quantile leaves out, cannot move it.
+// requests than a quarter of what the quantile leaves out, hardly moves it.
 func (j *judgement) disturbances() {
 	limit := j.conditions.lagLimit()
 	_, quantile, ok := j.conditions.strictest()
@@ -282,7 +284,7 @@ func (j *judgement) disturbances() {
 		quantile = 0.99
 	}
 	if pause := j.phase.Generator.GCPauseMax.Seconds(); pause > limit {
-		if share := pause / j.seconds; share > (1-quantile)/10 {
+		if share := pause / j.seconds; share > (1-quantile)/4 {
 			j.disturbed(pause <= 5*limit, CodeGCPause, "a garbage collection stopped the generator for %s, %s of the phase", milliseconds(pause), percent(share))
 		} else {
 			j.warn(CodeGCPause, "a garbage collection stopped the generator for %s", milliseconds(pause))

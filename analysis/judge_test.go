@@ -67,7 +67,8 @@ func TestJudge(t *testing.T) {
 		{"interrupted", CodeCutShort, func(p *record.PhaseData, _ *Conditions) { p.Ended = record.EndedInterrupted }, invalid},
 		{"stopped by a guard", CodeCutShort, func(p *record.PhaseData, _ *Conditions) { p.Ended = record.EndedGuard }, unfit},
 		{"lag of a tenth of the objective", CodeSendLag, func(p *record.PhaseData, _ *Conditions) { p.SendLag = all(4900*time.Microsecond, 3000) }, no},
-		{"lag above", CodeSendLag, func(p *record.PhaseData, _ *Conditions) { p.SendLag = all(6*ms, 3000) }, invalid},
+		{"lag above", CodeSendLag, func(p *record.PhaseData, _ *Conditions) { p.SendLag = all(6*ms, 3000) }, unfit},
+		{"lag of half the objective", CodeSendLag, func(p *record.PhaseData, _ *Conditions) { p.SendLag = all(26*ms, 3000) }, invalid},
 		{"lag of 9 ms without objective", CodeSendLag, func(p *record.PhaseData, c *Conditions) { c.Objectives, p.SendLag = nil, all(9*ms, 3000) }, no},
 		{"lag of 11 ms without objective", CodeSendLag, func(p *record.PhaseData, c *Conditions) { c.Objectives, p.SendLag = nil, all(11*ms, 3000) }, invalid},
 		{"lag of a phase that misses anyway", CodeSendLag, func(p *record.PhaseData, _ *Conditions) {
@@ -105,14 +106,21 @@ func TestJudge(t *testing.T) {
 		{"throttled once", CodeGeneratorQuota, func(p *record.PhaseData, _ *Conditions) { p.Generator.ThrottledPeriods = 1 }, warned},
 		{"throttled often", CodeGeneratorQuota, func(p *record.PhaseData, _ *Conditions) { p.Generator.ThrottledPeriods = 5 }, invalid},
 		{"some run delay", CodeGeneratorDelay, func(p *record.PhaseData, _ *Conditions) { p.Generator.RunDelaySeconds = 0.3 }, warned},
-		{"much run delay", CodeGeneratorDelay, func(p *record.PhaseData, _ *Conditions) { p.Generator.RunDelaySeconds = 0.9 }, invalid},
+		{"much run delay", CodeGeneratorDelay, func(p *record.PhaseData, _ *Conditions) { p.Generator.RunDelaySeconds = 0.9 }, unfit},
+		{"much run delay of a doubtful miss", CodeGeneratorDelay, func(p *record.PhaseData, _ *Conditions) {
+			p.Generator.RunDelaySeconds, p.Service, p.Latency = 0.9, all(60*ms, 3000), all(62*ms, 3000)
+		}, invalid},
+		{"run delay beyond all", CodeGeneratorDelay, func(p *record.PhaseData, _ *Conditions) { p.Generator.RunDelaySeconds = 1.5 }, invalid},
 		{"a hole in the timeline", CodeGeneratorStall, func(p *record.PhaseData, _ *Conditions) { p.Timeline = slices.Delete(p.Timeline, 1, 2) }, invalid},
 		{"long collection", CodeGCPause, func(p *record.PhaseData, _ *Conditions) { p.Generator.GCPauseMax = 30 * ms }, invalid},
 		{"collection too short to move p99", CodeGCPause, func(p *record.PhaseData, c *Conditions) {
 			p.Generator.GCPauseMax, c.Objectives = 2*ms, []scenarios.Objective{{Quantile: 0.99, Latency: 10 * ms}}
 		}, warned},
 		{"goroutines waited", CodeSchedDelay, func(p *record.PhaseData, _ *Conditions) { p.Generator.SchedLatencyP99 = 6 * ms }, warned},
-		{"goroutines waited long", CodeSchedDelay, func(p *record.PhaseData, _ *Conditions) { p.Generator.SchedLatencyP99 = 30 * ms }, invalid},
+		{"goroutines waited long", CodeSchedDelay, func(p *record.PhaseData, _ *Conditions) { p.Generator.SchedLatencyP99 = 30 * ms }, unfit},
+		{"goroutines waited long, and a doubtful miss", CodeSchedDelay, func(p *record.PhaseData, _ *Conditions) {
+			p.Generator.SchedLatencyP99, p.Service, p.Latency = 30*ms, all(60*ms, 3000), all(62*ms, 3000)
+		}, invalid},
 		{"steal of 3 %", CodeSteal, func(p *record.PhaseData, _ *Conditions) {
 			resample(p, record.ComponentHost, record.StealSeconds, func(at time.Duration, _ float64) float64 { return 0.06 * at.Seconds() })
 		}, warned},
