@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 		runServer()
 		return
 	}
+	if address := os.Getenv(generatorEnv); address != "" {
+		runGenerator(address)
+		return
+	}
 	before := descriptors()
 	code := m.Run()
 	if code == 0 {
