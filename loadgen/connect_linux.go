@@ -71,7 +71,7 @@ func (c *connector) open(ctx context.Context) (opened, error) {
 	o := opened{link: link, h2: h2.New(c.config)}
 	if err := o.greet(ctx); err != nil {
 		_ = link.Close()
-		return opened{}, fmt.Errorf("open an HTTP/2 connection to %s: %w", c.options.Address, err)
+		return opened{}, fmt.Errorf("open an HTTP/2 connection to %s: %w", c.options.Address, dial.Late(c.options.Address, err))
 	}
 	return o, nil
 }

@@ -74,55 +74,40 @@ func addCounts(to *record.Counts, c record.Counts) {
 // merger puts the sets of several workers together, interval by interval. A
 // worker whose interval became longer makes the merged one longer.
 type merger struct {
-	queues   [][]*set // not merged yet, by worker
-	finished []bool   // the worker's last set is in its queue, or was merged
-	latest   []record.Counts
 	sum      *set
-	at       time.Duration // end of the last merged interval
+	at       time.Duration   // end of the last merged interval
+	reached  []time.Duration // up to where a worker is in sum
+	latest   []record.Counts // that a worker has reported
+	finished []bool          // a worker has reported its last set
 }
 
-// end returns the end of the next interval for which all workers have sets. ok
-// is false when there is none yet.
-func (m *merger) end() (end time.Duration, ok bool) {
-	for stable := false; !stable; {
-		stable = true
-		for i, q := range m.queues {
-			reached := time.Duration(-1)
-			for _, s := range q {
-				if reached = s.end; reached >= end {
-					break
-				}
-			}
-			if !m.finished[i] && (reached < 0 || reached < end) {
-				return 0, false
-			}
-			if reached > end {
-				end, stable = reached, false
-			}
-		}
+// newMerger returns a merger of several workers' sets from an instant on.
+func newMerger(workers int, sum *set, start time.Duration) *merger {
+	sum.reset()
+	return &merger{
+		sum: sum, at: start, reached: make([]time.Duration, workers),
+		latest: make([]record.Counts, workers), finished: make([]bool, workers),
 	}
-	return end, end > 0
 }
 
-// next merges the next interval that all workers have finished. used takes the
-// sets that went into it, by worker.
-func (m *merger) next(used [][]*set) (interval record.Interval, ok bool) {
-	end, ok := m.end()
-	if !ok {
-		return record.Interval{}, false
+// add takes a worker's set, which can be reused at once. When all workers have
+// come to the same end it returns their interval, valid until the next call.
+func (m *merger) add(worker int, s *set, last bool) (interval record.Interval, complete bool) {
+	if m.sum.end == m.at {
+		m.sum.reset() // it was told
 	}
-	m.sum.reset()
-	m.sum.start, m.sum.end, m.sum.counts = m.at, end, record.Counts{}
-	for i := range m.queues {
-		for len(m.queues[i]) > 0 && m.queues[i][0].end <= end {
-			s := m.queues[i][0]
-			m.queues[i] = m.queues[i][1:]
-			m.sum.add(s)
-			m.latest[i] = s.counts
-			used[i] = append(used[i], s)
-		}
+	m.sum.add(s)
+	m.reached[worker], m.latest[worker], m.finished[worker] = s.end, s.counts, last
+	m.sum.start, m.sum.end, m.sum.counts = m.at, 0, record.Counts{}
+	for i, end := range m.reached {
+		m.sum.end = max(m.sum.end, end)
 		addCounts(&m.sum.counts, m.latest[i])
 	}
-	m.at = end
+	for i, end := range m.reached {
+		if end < m.sum.end && !m.finished[i] {
+			return record.Interval{}, false
+		}
+	}
+	m.at = m.sum.end
 	return m.sum.interval(), true
 }

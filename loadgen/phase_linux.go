@@ -60,10 +60,7 @@ type director struct {
 // start tells the workers.
 func (d *director) start(start, duration time.Duration) {
 	if n := len(d.runs); n > 1 {
-		d.merger = &merger{
-			queues: make([][]*set, n), finished: make([]bool, n), latest: make([]record.Counts, n),
-			sum: d.session.sum, at: start,
-		}
+		d.merger = newMerger(n, d.session.sum, start)
 	}
 	for i, w := range d.session.workers {
 		w.inbox.mu.Lock()
@@ -151,25 +148,16 @@ func (d *director) take(rep report) {
 	if rep.last {
 		d.done = append(d.done, rep.facts)
 	}
-	if d.merger == nil {
-		d.tell(rep.set.interval())
+	interval, complete := rep.set.interval(), true
+	if d.merger != nil {
+		interval, complete = d.merger.add(rep.worker, rep.set, rep.last)
 		d.giveBack(rep.worker, rep.set)
-		return
 	}
-	d.merger.queues[rep.worker] = append(d.merger.queues[rep.worker], rep.set)
-	d.merger.finished[rep.worker] = d.merger.finished[rep.worker] || rep.last
-	for {
-		used := make([][]*set, len(d.runs))
-		interval, ok := d.merger.next(used)
-		if !ok {
-			return
-		}
+	if complete {
 		d.tell(interval)
-		for worker, sets := range used {
-			for _, s := range sets {
-				d.giveBack(worker, s)
-			}
-		}
+	}
+	if d.merger == nil {
+		d.giveBack(rep.worker, rep.set)
 	}
 }
 

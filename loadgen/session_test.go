@@ -86,6 +86,37 @@ func TestPhases(t *testing.T) {
 	}
 }
 
+// slow is a sink that takes its time.
+type slow struct{ collect }
+
+func (s *slow) Interval(i record.Interval) {
+	timer := time.NewTimer(120 * time.Millisecond)
+	<-timer.C
+	s.collect.Interval(i)
+}
+
+// TestSlowSink: a sink that is slower than the intervals makes them longer; the
+// load goes on, and nothing is lost.
+func TestSlowSink(t *testing.T) {
+	plan := planFor(serve(t, http.HandlerFunc(kilobyte)))
+	for _, workers := range []int{1, 2} {
+		sink := &slow{}
+		facts, err := loadgen.Run(context.Background(), plan, scenarios.Phase{
+			Process: scenarios.Constant, Rate: scenarios.PerSecond(500), Duration: time.Second, Interval: 10 * time.Millisecond,
+		}, sink, loadgen.Options{Workers: workers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkAccounts(t, facts, &sink.collect)
+		if facts.Counts.Answered != 500 {
+			t.Errorf("%d workers: %d answered, want 500", workers, facts.Counts.Answered)
+		}
+		if n := len(sink.intervals); n < 3 || n > 30 {
+			t.Errorf("%d workers: %d intervals, want some long ones", workers, n)
+		}
+	}
+}
+
 // TestServerFreeze: the server stands still for about a second of six at 1000/s.
 // With d the time that it really stood still, the arrivals meanwhile are late by
 // d − t for t uniform in [0, d), so 1000·(d − 0.1) of them by more than 100 ms,

@@ -184,6 +184,71 @@ func wantCause(t *testing.T, err error, want dial.Cause) {
 	}
 }
 
+// TestClientCertificate: it is sent when it is there; without it a server of TLS
+// 1.3 refuses only after the handshake, which Late explains.
+func TestClientCertificate(t *testing.T) {
+	ca := newAuthority(t)
+	later := time.Now().Add(time.Hour)
+	clients := x509.NewCertPool()
+	clients.AddCert(ca.cert)
+	config := &tls.Config{
+		Certificates: []tls.Certificate{ca.issue("shop.test", later)}, NextProtos: []string{"h2"},
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
+	}
+	address := serve(t, func(c net.Conn) {
+		server := tls.Server(c, config)
+		_, _ = io.WriteString(server, "ok")
+		_, _ = io.Copy(io.Discard, server)
+	})
+	client := ca.issue("client.test", later)
+	key, err := x509.MarshalPKCS8PrivateKey(client.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory := t.TempDir()
+	certFile, keyFile := filepath.Join(directory, "cert.pem"), filepath.Join(directory, "key.pem")
+	writePEM(t, certFile, "CERTIFICATE", client.Certificate[0])
+	writePEM(t, keyFile, "PRIVATE KEY", key)
+
+	read := func(files dial.TLSFiles) (string, error) {
+		client, err := dial.NewTLS(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := within(t, 5*time.Second)
+		link, err := dial.Open(ctx, dial.Options{Address: address, TLS: client})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer link.Close()
+		buffer := make([]byte, 10)
+		for {
+			link.Arrived()
+			n, err := link.Read(buffer)
+			if err != dial.ErrWouldBlock {
+				return string(buffer[:n]), err
+			}
+			if err := link.Wait(ctx, false); err != nil {
+				return "", err
+			}
+		}
+	}
+	files := dial.TLSFiles{CAFile: ca.file, Authority: "shop.test"}
+	_, err = read(files)
+	err = dial.Late(address, err)
+	wantCause(t, err, dial.CauseAlert)
+	if !strings.Contains(err.Error(), "tls.certFile") {
+		t.Errorf("error %q, want one that says what to set", err)
+	}
+	files.CertFile, files.KeyFile = certFile, keyFile
+	if got, err := read(files); got != "ok" || err != nil {
+		t.Errorf("read %q, %v; want ok", got, err)
+	}
+	if plain := errors.New("plain"); dial.Late(address, plain) != plain {
+		t.Error("Late changes an error that is no alert")
+	}
+}
+
 func TestInsecureAcceptsAnything(t *testing.T) {
 	certificate := newAuthority(t).issue("bank.test", time.Now().Add(-time.Hour))
 	address := serve(t, func(c net.Conn) {

@@ -83,6 +83,16 @@ func (e *Error) Error() string {
 // Unwrap returns what was behind it.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Late explains an error of the first bytes after a handshake. With TLS 1.3 a
+// server that refuses the client does so only then; that is an *Error as if it
+// had come in the handshake. Other errors are returned as they are.
+func Late(address string, err error) error {
+	if cause(err) == CauseAlert {
+		return wrap(stepHandshake, address, err)
+	}
+	return err
+}
+
 // negotiated checks the outcome of ALPN against what was asked for.
 func negotiated(address, asked, got string) error {
 	switch {
