@@ -175,6 +175,32 @@ func TestAnalyzeProof(t *testing.T) {
 	}
 }
 
+// The proof lies on both sides of the edge that the analysis finds in the same
+// search, and of the true one.
+func TestProofRates(t *testing.T) {
+	for seed := range uint64(10) {
+		w := newWorld(seed)
+		rec := w.sizing()
+		conditions := ConditionsOf(rec.Run)
+		var search []record.PhaseData
+		for _, i := range ofKindIndex(rec, scenarios.KindSearch) {
+			search = append(search, rec.Data[i])
+		}
+		below, above, reached := ProofRates(search, conditions, rec.Seed)
+		measured := analyze(t, rec).Verification.MeasuredRps.Value
+		truth := w.trueEdge(0.05)
+		if !reached || below > 0.9*measured || below < 0.7*measured || above < 1.1*measured || above > 1.5*measured {
+			t.Errorf("seed %d: proof at %.0f/s and %.0f/s around the measured %.0f/s", seed, below, above, measured)
+		}
+		if below > truth || above < truth {
+			t.Errorf("seed %d: proof at %.0f/s and %.0f/s is not around the true edge, %.0f/s", seed, below, above, truth)
+		}
+		if below, above, reached := ProofRates(nil, conditions, 1); below != 0 || above != 0 || reached {
+			t.Errorf("without a search: %g, %g, %v", below, above, reached)
+		}
+	}
+}
+
 // keep leaves only the phases of some kinds.
 func keep(rec *record.Record, kinds ...scenarios.PhaseKind) {
 	rec.Data = slices.DeleteFunc(rec.Data, func(p record.PhaseData) bool { return !slices.Contains(kinds, p.Spec.Kind) })

@@ -60,8 +60,7 @@ func (r *Result) conclude(rec *record.Record, phases []examined, predicted edgeO
 // reached. The one above may be missing: it may lie beyond the rate that the user
 // allows.
 func (v *Verification) proven() bool {
-	reached := !math.IsInf(v.MeasuredRps.High, 1)
-	return !reached || v.ObjectiveHeldBelow != nil && v.ObjectiveHeldBelow.Valid
+	return v.MeasuredEnd == string(models.EdgeNotReached) || v.ObjectiveHeldBelow != nil && v.ObjectiveHeldBelow.Valid
 }
 
 func (r *Result) settle(outcome Outcome, reason string) {

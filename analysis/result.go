@@ -141,10 +141,11 @@ type (
 type Verification struct {
 	PredictedRps         stat.Estimate `json:"predictedRps"`
 	MeasuredRps          stat.Estimate `json:"measuredRps"`
-	RelativeError        float64       `json:"relativeError"`        // (predicted − measured) ÷ measured; NaN, null in JSON, when there are not both
-	Tolerance            float64       `json:"tolerance"`            // what is still called agreement
-	ObjectiveHeldBelow   *ProofPoint   `json:"objectiveHeldBelow"`   // just below the measured edge
-	ObjectiveMissedAbove *ProofPoint   `json:"objectiveMissedAbove"` // just above it
+	MeasuredEnd          string        `json:"measuredEnd,omitempty"` // as SLOEdge.End, of the search
+	RelativeError        float64       `json:"relativeError"`         // (predicted − measured) ÷ measured; NaN, null in JSON, when there are not both
+	Tolerance            float64       `json:"tolerance"`             // what is still called agreement
+	ObjectiveHeldBelow   *ProofPoint   `json:"objectiveHeldBelow"`    // just below the measured edge
+	ObjectiveMissedAbove *ProofPoint   `json:"objectiveMissedAbove"`  // just above it
 	Agrees               bool          `json:"agrees"`
 	Reason               string        `json:"reason"`
 }

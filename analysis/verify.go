@@ -7,12 +7,16 @@ import (
 	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis/models"
+	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
 // Tolerance is how far the predicted edge may lie from the measured one, as a
 // share of the latter, and still be called agreement.
 const Tolerance = 0.20
+
+// searchSeed keeps the resamples of the search apart from those of the sweep.
+const searchSeed = 0xb11d
 
 // MarshalJSON writes a relative error that does not exist as null.
 func (v Verification) MarshalJSON() ([]byte, error) {
@@ -49,10 +53,11 @@ func (v *Verification) UnmarshalJSON(data []byte) error {
 // neither a search nor a proof.
 func verify(phases []examined, predicted edgeOf, objectives []scenarios.Objective, seed uint64) *Verification {
 	search := ofKind(phases, scenarios.KindSearch)
-	measured := findEdge(search, objectives, seed^0xb11d)
+	measured := findEdge(search, objectives, seed^searchSeed)
 	v := &Verification{
 		PredictedRps:         predicted.RPS,
 		MeasuredRps:          measured.RPS,
+		MeasuredEnd:          string(measured.End),
 		RelativeError:        math.NaN(),
 		Tolerance:            Tolerance,
 		ObjectiveHeldBelow:   proofPoint(phases, "below", true),
@@ -123,4 +128,34 @@ func proofPoint(phases []examined, side string, shouldHold bool) *ProofPoint {
 		}
 	}
 	return point
+}
+
+// ProofRates returns where the proof of a search belongs, in arrivals a second:
+// just below and just above the edge that the search phases show. What noise
+// leaves open between two ways to read the same phases, the crossing of their
+// latencies and the division into those that held and those that missed, lies
+// between the rates. Both are 0 when the phases show no edge. Above is meaningless
+// when reached is false: the highest rate held.
+func ProofRates(search []record.PhaseData, conditions Conditions, seed uint64) (below, above float64, reached bool) {
+	var phases []examined
+	var steps []models.Step
+	for _, data := range search {
+		p := examine(data, conditions)
+		phases = append(phases, p)
+		if p.summary.Verdict.Valid {
+			steps = append(steps, models.Step{RPS: p.offered, Holds: p.summary.Holds, Use: p.summary.ObjectiveUse})
+		}
+	}
+	edge := findEdge(phases, conditions.Objectives, seed^searchSeed)
+	low, high := edge.RPS.Value, edge.RPS.Value
+	divided := models.EdgeOf(steps)
+	switch {
+	case !edge.RPS.OK() && divided <= 0:
+		return 0, 0, false
+	case !edge.RPS.OK():
+		low, high = divided, divided
+	case divided > 0:
+		low, high = math.Min(low, divided), math.Max(high, divided)
+	}
+	return low * models.ProofBelow, high * models.ProofAbove, edge.End != models.EdgeNotReached
 }
