@@ -29,6 +29,10 @@
 //     again: it stays in flight, keeps the instants of its first sending, and
 //     is counted in Connections.Retried.
 //
+// guards.maxErrorRatio is watched over a sliding window: the shortest stretch
+// before now that is at least one second long and holds at least fifty finished
+// arrivals, shed ones included. guards.maxRate refuses a phase before it starts.
+//
 // When ctx ends, or a guard stops the load, nothing more is sent; what waited is
 // shed, answers are awaited for two seconds more, and what is then still in
 // flight stays so in the counts.

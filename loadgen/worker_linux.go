@@ -252,11 +252,12 @@ func (w *worker) abort(now int64) {
 	w.again = w.again[:0]
 }
 
-// publish lets others see how the phase goes.
+// publish lets others see how the phase goes. What was shed never reached the
+// target, and so is no error that a guard protects it from.
 func (w *worker) publish() {
 	c := &w.run.counts
-	w.progress.outcomes.Store(c.Answered + c.Failed + c.TimedOut + c.Shed)
-	w.progress.errors.Store(c.Errors())
+	w.progress.outcomes.Store(c.Answered + c.Failed + c.TimedOut)
+	w.progress.errors.Store(c.Failed + c.TimedOut + c.Bad)
 }
 
 // roll ends an interval in time. Arrivals that were due in it are counted in it.

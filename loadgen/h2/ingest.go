@@ -3,7 +3,6 @@ package h2
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 
 	"golang.org/x/net/http2"
 
@@ -424,9 +423,4 @@ func (c *Conn) goAway(h head, payload []byte) error {
 		}
 	}
 	return nil
-}
-
-// String describes the state of a connection, for messages.
-func (c *Conn) String() string {
-	return fmt.Sprintf("h2 connection with %d of %d streams open", c.active, len(c.streams))
 }
