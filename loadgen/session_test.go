@@ -290,6 +290,34 @@ func TestInterruption(t *testing.T) {
 	}
 }
 
+// TestInterruptedBefore: a phase whose context has ended already sends nothing.
+func TestInterruptedBefore(t *testing.T) {
+	plan := planFor(serve(t, http.HandlerFunc(kilobyte)))
+	for _, process := range []scenarios.Process{scenarios.Constant, scenarios.Closed} {
+		session, err := loadgen.Open(context.Background(), plan, loadgen.Options{Workers: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		sink := &collect{}
+		facts, err := session.Phase(ctx, scenarios.Phase{Process: process, Rate: scenarios.PerSecond(1), Duration: time.Hour}, sink)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkAccounts(t, facts, sink)
+		if facts.Ended != record.EndedInterrupted || facts.Counts.Answered != facts.Counts.Sent {
+			t.Errorf("%s: ended %q with %+v", process, facts.Ended, facts.Counts)
+		}
+		if err := session.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := loadgen.Open(ctx, plan, loadgen.Options{}); !errors.Is(err, context.Canceled) {
+			t.Errorf("Open: %v, want context.Canceled", err)
+		}
+	}
+}
+
 // TestSessionGoesOn: after an interruption the next phase finds clean connections.
 func TestSessionGoesOn(t *testing.T) {
 	var gate sync.RWMutex
