@@ -222,8 +222,8 @@ func TestJudge(t *testing.T) {
 func TestJudgeUndisturbed(t *testing.T) {
 	w := newWorld(5)
 	conditions := ConditionsOf(w.run())
-	for _, rps := range []float64{400, 1000, 2000, 2600} {
-		for _, length := range []time.Duration{2 * time.Second, 2500 * time.Millisecond, 6 * time.Second, 30 * time.Second} {
+	for _, rps := range []float64{400, 2000, 2600} {
+		for _, length := range []time.Duration{2 * time.Second, 2500 * time.Millisecond, 15 * time.Second} {
 			v := Judge(w.phase("steady", scenarios.KindSteady, rps, length), conditions)
 			if !v.UsableForFit || len(v.Warnings) > 0 {
 				t.Errorf("%.0f/s for %s: %+v, want no reason", rps, length, v)
