@@ -87,6 +87,10 @@ func objectiveEdge(phases []examined, o scenarios.Objective, seed uint64) models
 	return models.RatioEdge(points, float64(o.ErrorRatio))
 }
 
+// farMiss is the use of an objective from which on a phase lies beyond the edge,
+// settled or not.
+const farMiss = 1.5
+
 // edgePoint returns a phase as a point of the edge; ok is false when it cannot be
 // one. A phase through which a queue grew, or that the generator disturbed while it
 // missed by far, says on which side of the edge it lies, and so counts when it misses.
@@ -96,8 +100,12 @@ func edgePoint(phase examined, o scenarios.Objective) (point models.EdgePoint, o
 	}
 	for _, reason := range phase.summary.Verdict.NotForFit {
 		switch reason.Code {
-		case CodeNotSettled, CodeCutShort:
+		case CodeCutShort:
 			return models.EdgePoint{}, false
+		case CodeNotSettled:
+			if phase.summary.ObjectiveUse < farMiss {
+				return models.EdgePoint{}, false
+			}
 		case CodeNotStationary, CodeSendLag, CodeGeneratorDelay, CodeGCPause, CodeSchedDelay:
 			if phase.summary.Holds {
 				return models.EdgePoint{}, false
