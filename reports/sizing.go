@@ -101,6 +101,9 @@ func answer(result analysis.Result) Section {
 		for _, note := range c.Notes {
 			s.Blocks = append(s.Blocks, Note{Info, c.Name + ": " + note})
 		}
+		for _, warning := range c.CapacityPerReplicaRps.Warnings {
+			s.Blocks = append(s.Blocks, Note{Warning, c.Name + " capacity: " + warning})
+		}
 	}
 	return s
 }

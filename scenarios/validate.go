@@ -276,12 +276,16 @@ func (v *validator) observe() {
 			v.fail(path+".name", "", "the same name as observe.components[%d]", first)
 		}
 		names[c.Name] = i
-		hasQueries := c.Prometheus.hasQuery()
+		hasQueries := c.Prometheus.Any()
 		switch {
 		case hasQueries && v.s.Observe.Prometheus == "":
 			v.fail(path+".prometheus", "set observe.prometheus", "queries need a Prometheus to ask")
 		case !hasQueries && c.PID == 0 && c.Admin == "":
 			v.fail(path, "give prometheus queries, or pid or admin for a component on this machine", "no source of metrics")
+		case hasQueries && (c.PID > 0 || c.Admin != ""):
+			v.fail(path, "give either prometheus queries, or pid and admin", "two sources would count its replicas twice")
+		case c.Admin != "" && c.Replicas > 1:
+			v.fail(path+".replicas", "write one component for each process", "an admin endpoint is one replica, not %d", c.Replicas)
 		case c.PID > 0 && c.Replicas > 1:
 			v.fail(path+".replicas", "write one component for each process", "a pid is one replica, not %d", c.Replicas)
 		}
@@ -290,8 +294,8 @@ func (v *validator) observe() {
 	}
 }
 
-// hasQuery reports whether any series is selected.
-func (q PrometheusQueries) hasQuery() bool {
+// Any reports whether any series is selected.
+func (q PrometheusQueries) Any() bool {
 	q.ReplicaLabel = ""
 	return q != PrometheusQueries{}
 }

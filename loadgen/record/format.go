@@ -123,11 +123,7 @@ func withoutSecrets(scenario scenarios.Scenario) scenarios.Scenario {
 
 func isCredential(header string) bool {
 	name := strings.ToLower(header)
-	switch name {
-	case "authorization", "proxy-authorization", "cookie":
-		return true
-	}
-	for _, part := range []string{"token", "secret", "password", "api-key", "apikey"} {
+	for _, part := range []string{"auth", "cookie", "credential", "jwt", "key", "password", "secret", "session", "signature", "token"} {
 		if strings.Contains(name, part) {
 			return true
 		}

@@ -2,9 +2,11 @@ package manifests
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/scenarios"
 )
 
 // File is one manifest.
@@ -67,6 +69,14 @@ func Files(result analysis.Result) ([]File, error) {
 	return files, nil
 }
 
+// servicesSized reports whether a service gets objects of its own. Its pods are
+// the sidecars' pods, and Kubernetes evicts no pod that two budgets select.
+func servicesSized(result analysis.Result) bool {
+	return slices.ContainsFunc(result.Components, func(c analysis.Component) bool {
+		return c.Role == string(scenarios.RoleService) && c.Replicas != nil
+	})
+}
+
 func objectsOf(result analysis.Result) ([]object, error) {
 	var objects []object
 	names := namesOf(result)
@@ -79,7 +89,7 @@ func objectsOf(result analysis.Result) ([]object, error) {
 			}
 			objects = append(objects, o)
 		}
-		if c.Replicas != nil && c.Replicas.Value >= 2 {
+		if c.Replicas != nil && c.Replicas.Value >= 2 && !(c.Role == string(scenarios.RoleSidecar) && servicesSized(result)) {
 			objects = append(objects, disruptionBudget(c, name))
 		}
 		if c.Resources != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/reports/manifests"
+	"github.com/sailplan-io/sailplan/scenarios"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -441,5 +444,38 @@ func TestErrors(t *testing.T) {
 		if got != nil {
 			t.Errorf("%s: files in spite of the error", name)
 		}
+	}
+}
+
+// TestOneBudgetForAPod holds that a service with a sidecar gets one
+// PodDisruptionBudget: Kubernetes refuses to evict a pod that two select.
+func TestOneBudgetForAPod(t *testing.T) {
+	replicas := &analysis.Replicas{Value: 3, CarriesPlannedRate: 2, SurvivesReplicaLoss: 3, SurvivesZoneLoss: 3}
+	result := analysis.Result{
+		Outcome: analysis.Recommended, Evidence: record.EvidenceTarget,
+		Components: []analysis.Component{
+			{Name: "cart-proxy", Role: string(scenarios.RoleSidecar), Replicas: replicas},
+			{Name: "cart", Role: string(scenarios.RoleService), Replicas: replicas},
+		},
+	}
+	budgets := func() []string {
+		files, err := manifests.Files(result)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range files {
+			if strings.Contains(f.Name, "pdb") {
+				names = append(names, strings.TrimSuffix(strings.TrimSuffix(f.Name, ".example"), ".yaml"))
+			}
+		}
+		return names
+	}
+	if got := budgets(); !slices.Equal(got, []string{"cart-pdb"}) {
+		t.Errorf("sidecar and service: got %v, want the service's budget alone", got)
+	}
+	result.Components = result.Components[:1]
+	if got := budgets(); !slices.Equal(got, []string{"cart-proxy-pdb"}) {
+		t.Errorf("sidecar alone: got %v, want its budget", got)
 	}
 }

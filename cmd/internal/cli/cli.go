@@ -134,10 +134,13 @@ func tell(w io.Writer, err error) int {
 	return coded.code
 }
 
+// terminatedBy names the signal of an orderly shutdown, in records too.
+const terminatedBy = "SIGTERM"
+
 // signalName is what the user, or whoever else, did.
 func signalName(s syscall.Signal) string {
 	if s == syscall.SIGTERM {
-		return "SIGTERM"
+		return terminatedBy
 	}
 	return "Ctrl-C"
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -93,6 +94,9 @@ func codeOf(ending record.Ending, result analysis.Result) int {
 	case record.EndedGuard:
 		return exitGuard
 	case record.EndedInterrupted:
+		if strings.Contains(result.EndedWhy, terminatedBy) {
+			return exitTerminated
+		}
 		return exitInterrupted
 	case record.EndedFailed:
 		return exitFailed

@@ -206,12 +206,11 @@ func (a *app) chooseProxy(ctx context.Context, kind, path string, view *live.Vie
 		found.Path, err = lab.InstallEnvoy(ctx, cache, nil)
 	}
 	if err == nil {
-		version, err := lab.EnvoyVersion(ctx, found.Path)
-		if err == nil {
+		var version string
+		if version, err = lab.EnvoyVersion(ctx, found.Path); err == nil {
 			view.Note("proxies: real Envoy " + version + " (" + found.Source + ")")
 			return experiment.Proxy{Kind: scenarios.ProxyEnvoy, EnvoyPath: found.Path}, nil
 		}
-		return experiment.Proxy{}, err
 	}
 	if kind == scenarios.ProxyEnvoy || path != "" || a.env("SAILPLAN_ENVOY") != "" || ctx.Err() != nil {
 		return experiment.Proxy{}, fmt.Errorf("real Envoy was asked for: %w", err)

@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/api"
@@ -78,14 +79,18 @@ func (c conditions) watch(ctx context.Context, stop func(reason string, err erro
 	}
 }
 
+// breaches reports whether a value breaches a guard. Not a number is what a ratio
+// is before there was any traffic.
+func breaches(v model.SampleValue) bool { return v != 0 && !math.IsNaN(float64(v)) }
+
 // firstNonZero returns the first sample of an answer that is not zero.
 func firstNonZero(value model.Value) (float64, bool) {
 	switch v := value.(type) {
 	case *model.Scalar:
-		return float64(v.Value), v.Value != 0
+		return float64(v.Value), breaches(v.Value)
 	case model.Vector:
 		for _, sample := range v {
-			if sample.Value != 0 {
+			if breaches(sample.Value) {
 				return float64(sample.Value), true
 			}
 		}

@@ -44,6 +44,7 @@ func TestConditionBreached(t *testing.T) {
 	}{
 		{"an empty answer is no breach", emptyVector, "", ""},
 		{"zero is no breach", zeroVector, "", ""},
+		{"not a number is no breach", `{"resultType":"vector","result":[{"metric":{},"value":[1700000000,"NaN"]}]}`, "", ""},
 		{"any sample that is not zero is one", hotVector, `"errors": bad > 0.2 is 0.31`, ""},
 		{"a scalar counts", `{"resultType":"scalar","result":[1700000000,"2"]}`, "is 2", ""},
 		{"a guard that can't be asked is an error", "", "", `"errors": asking Prometheus`},

@@ -77,10 +77,10 @@ func start(ctx context.Context, command string, options Options) (_ *runner, _ c
 	}
 	r.plan = plan
 	ctx, r.stopped = context.WithCancelCause(ctx)
-	ending := record.EndedFailed
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, r.close(ending, err.Error()))
+			ending, why := endingOf(ctx, err)
+			err = errors.Join(err, r.close(ending, why))
 		}
 	}()
 	if r.system, err = openSystem(ctx, options); err != nil {
@@ -176,6 +176,9 @@ func (r *runner) watch(ctx context.Context) error {
 			return err
 		}
 		if why, err := guards.breached(ctx); err != nil || why != "" {
+			if why != "" {
+				r.writer.Event(record.Event{At: time.Since(r.base), Kind: record.EventGuard, Phase: -1, Message: why})
+			}
 			return errors.Join(err, guardStop(why))
 		}
 		r.sampling.Go(func() { guards.watch(ctx, r.breach) })
@@ -223,6 +226,9 @@ func (r *runner) phase(ctx context.Context, spec scenarios.Phase) (analysis.Phas
 	facts, loadErr := r.session.Phase(ctx, spec, w)
 	r.current.Store(-1)
 	facts.Index = r.phases
+	if loadErr == nil && facts.Ended == record.EndedDone {
+		r.awaitScrapes(ctx, facts.SendEnd)
+	}
 	r.phases++
 	data, err := w.End(facts)
 	if facts.Ended == record.EndedGuard {
@@ -234,6 +240,22 @@ func (r *runner) phase(ctx context.Context, spec scenarios.Phase) (analysis.Phas
 	summary := analysis.Summarize(data, analysis.ConditionsOf(r.writer.Run()))
 	r.options.Observer.PhaseEnd(summary)
 	return summary, data, nil
+}
+
+// awaitScrapes waits until the samples of a phase that come from Prometheus are
+// in: they arrive a scrape and a question later. It is bounded, since a source
+// that has fallen silent is for the verdict to find.
+func (r *runner) awaitScrapes(ctx context.Context, sent time.Duration) {
+	for range 60 {
+		late := false
+		for _, c := range r.options.Scenario.Observe.Components {
+			late = late || c.Prometheus.Any() && r.sampler.Fresh(c.Name, sent) == 0
+		}
+		if !late || ctx.Err() != nil {
+			return
+		}
+		r.settle(ctx, 500*time.Millisecond)
+	}
 }
 
 // settle lets queues drain and quotas recover between phases.

@@ -53,6 +53,9 @@ const highestRate = 100_000.0
 func (s *sizing) phases(ctx context.Context) error {
 	limit := cmp.Or(s.plan.Guards.MaxRate.RPS(), highestRate)
 	climb := models.Climb{First: math.Min(300, limit/4), Factor: s.pace.ClimbFactor, Lowest: math.Min(20, limit/8), Max: limit}
+	if err := s.canPace(ctx, climb.First); err != nil {
+		return err
+	}
 	if err := s.warmUp(ctx, climb.First); err != nil {
 		return err
 	}
@@ -83,13 +86,32 @@ func (s *sizing) spec(kind scenarios.PhaseKind, name string, rps float64, base t
 			samples = max(samples, stat.SamplesFor(o.Quantile))
 		}
 	}
+	rate := scenarios.PerSecond(rps)
+	if limit := s.plan.Guards.MaxRate; !limit.IsZero() && rate.RPS() > limit.RPS() {
+		rate = limit // rounding must not lead above it
+	}
 	return scenarios.Phase{
 		Name:     name,
 		Kind:     kind,
 		Process:  s.options.Scenario.Load.Arrivals,
-		Rate:     scenarios.PerSecond(rps),
+		Rate:     rate,
 		Duration: models.PhaseDuration(base, s.pace.LongestPhase, rps, samples),
 	}
+}
+
+// canPace sends for a second, to find out whether the generator is fast enough on
+// this machine before minutes are spent on it.
+func (s *sizing) canPace(ctx context.Context, rps float64) error {
+	spec := s.spec(scenarios.KindPreflight, "preflight", rps, time.Second)
+	spec.Duration = time.Second
+	summary, _, err := s.phase(ctx, spec)
+	if err != nil {
+		return err
+	}
+	for _, reason := range summary.Verdict.Reasons {
+		s.options.Observer.Note("preflight: this machine disturbs the measurement: " + reason.Message)
+	}
+	return nil
 }
 
 func (s *sizing) warmUp(ctx context.Context, rps float64) error {

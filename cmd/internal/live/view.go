@@ -83,7 +83,7 @@ func (v *View) PhaseEnd(s analysis.PhaseSummary) {
 	switch {
 	case !s.Verdict.Valid:
 		verdict = "NOT VALID: " + reasons(s.Verdict.Reasons)
-	case s.Kind == string(scenarios.KindWarmUp):
+	case s.Kind == string(scenarios.KindWarmUp) || s.Kind == string(scenarios.KindPreflight):
 		verdict = ""
 	case !s.Holds:
 		verdict = "missed"
