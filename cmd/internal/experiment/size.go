@@ -72,7 +72,7 @@ func (s *sizing) phases(ctx context.Context) error {
 		return err
 	}
 	measured, err := s.search(ctx, held, math.Min(broken, held*s.pace.ClimbFactor*s.pace.ClimbFactor), limit)
-	if err != nil || measured == 0 {
+	if err != nil {
 		return err
 	}
 	return s.proof(ctx, measured, limit)
@@ -171,17 +171,17 @@ var errSpoiled = errors.New("too many phases were not valid measurements")
 
 // measure runs one phase, and again when it is not a valid measurement, since
 // what disturbed it may be gone. All phases share one budget of repeats.
-func (s *sizing) measure(ctx context.Context, spec scenarios.Phase) (analysis.PhaseSummary, error) {
+func (s *sizing) measure(ctx context.Context, spec scenarios.Phase) (analysis.PhaseSummary, record.PhaseData, error) {
 	name := spec.Name
 	for attempt := 1; ; attempt++ {
 		s.settle(ctx, time.Duration(attempt*attempt)*s.pace.Settle)
-		summary, _, err := s.phase(ctx, spec)
+		summary, data, err := s.phase(ctx, spec)
 		if err != nil || summary.Verdict.Valid {
-			return summary, err
+			return summary, data, err
 		}
 		if s.repeats++; s.repeats > s.pace.Repeats {
 			s.options.Observer.Note(fmt.Sprintf("%d phases were not valid measurements: there is no use in going on", s.repeats))
-			return summary, errSpoiled
+			return summary, data, errSpoiled
 		}
 		spec.Name = fmt.Sprintf("%s again", name)
 	}
@@ -193,7 +193,7 @@ func (s *sizing) climb(ctx context.Context, climb models.Climb) (steps []models.
 		if end != models.ClimbGoesOn {
 			return steps, nil
 		}
-		summary, err := s.measure(ctx, s.spec(scenarios.KindClimb, fmt.Sprintf("climb %d", len(steps)+1), rps, s.pace.Climb))
+		summary, _, err := s.measure(ctx, s.spec(scenarios.KindClimb, fmt.Sprintf("climb %d", len(steps)+1), rps, s.pace.Climb))
 		if err != nil {
 			return nil, err
 		}
@@ -209,7 +209,7 @@ func (s *sizing) sweep(ctx context.Context, rates []float64) error {
 	for round := range s.pace.SteadyRounds {
 		for i, at := range s.random.Perm(len(rates)) {
 			name := fmt.Sprintf("steady %d", round*len(rates)+i+1)
-			if _, err := s.measure(ctx, s.spec(scenarios.KindSteady, name, rates[at], s.pace.Steady)); err != nil {
+			if _, _, err := s.measure(ctx, s.spec(scenarios.KindSteady, name, rates[at], s.pace.Steady)); err != nil {
 				return err
 			}
 		}
@@ -217,9 +217,8 @@ func (s *sizing) sweep(ctx context.Context, rates []float64) error {
 	return nil
 }
 
-// search returns the highest rate that was found to hold, 0 when the search
-// could not tell.
-func (s *sizing) search(ctx context.Context, held, broken, limit float64) (float64, error) {
+// search looks for the edge without any prediction, and returns what it measured.
+func (s *sizing) search(ctx context.Context, held, broken, limit float64) ([]record.PhaseData, error) {
 	// It begins wider than the climb's bracket and at a place of its own, and
 	// leaves the bracket when its own measurements say so.
 	shift := 0.9 + 0.2*s.random.Float64()
@@ -231,33 +230,34 @@ func (s *sizing) search(ctx context.Context, held, broken, limit float64) (float
 		Resolution: s.pace.SearchResolve,
 	}
 	var steps []models.Step
+	var measured []record.PhaseData
 	for {
 		rps, more := search.Next(steps)
 		if !more {
-			break
+			return measured, nil
 		}
-		summary, err := s.measure(ctx, s.spec(scenarios.KindSearch, fmt.Sprintf("search %d", len(steps)+1), rps, s.pace.Search))
+		summary, data, err := s.measure(ctx, s.spec(scenarios.KindSearch, fmt.Sprintf("search %d", len(steps)+1), rps, s.pace.Search))
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		steps = append(steps, step(summary))
+		steps, measured = append(steps, step(summary)), append(measured, data)
 	}
-	return models.EdgeOf(steps), nil
 }
 
-func (s *sizing) proof(ctx context.Context, measured, limit float64) error {
-	for _, point := range []struct {
-		name   string
-		factor float64
-	}{{"below", models.ProofBelow}, {"above", models.ProofAbove}} {
-		rps := measured * point.factor
-		if rps > limit {
-			s.options.Observer.Note(fmt.Sprintf("no proof above the edge: %.0f/s is beyond guards.maxRate", rps))
-			continue
-		}
-		if _, err := s.measure(ctx, s.spec(scenarios.KindProof, point.name, rps, s.pace.Proof)); err != nil {
-			return err
-		}
+// proof measures just below and just above the edge that the search found.
+func (s *sizing) proof(ctx context.Context, search []record.PhaseData, limit float64) error {
+	below, above, reached := analysis.ProofRates(search, analysis.ConditionsOf(s.writer.Run()), s.plan.Seed)
+	if below == 0 {
+		s.options.Observer.Note("the search found no edge: there is nothing to prove")
+		return nil
 	}
-	return nil
+	if _, _, err := s.measure(ctx, s.spec(scenarios.KindProof, "below", below, s.pace.Proof)); err != nil {
+		return err
+	}
+	if !reached || above > limit {
+		s.options.Observer.Note(fmt.Sprintf("no proof above the edge: %.0f/s is the highest rate allowed, and it would have to lie above", limit))
+		return nil
+	}
+	_, _, err := s.measure(ctx, s.spec(scenarios.KindProof, "above", above, s.pace.Proof))
+	return err
 }
