@@ -127,7 +127,7 @@ func run(t *testing.T, plan scenarios.Plan, duration time.Duration) record.Phase
 // TestGoAway: each connection takes thirty-five requests, then answers the
 // thirtieth, says GOAWAY with it as the last one, and ignores what is above it.
 func TestGoAway(t *testing.T) {
-	facts := run(t, planFor(serveScript(t, nil, func(s *script, id uint32) bool {
+	plan := planFor(serveScript(t, nil, func(s *script, id uint32) bool {
 		const last = 2*30 - 1
 		switch {
 		case id < last:
@@ -136,10 +136,14 @@ func TestGoAway(t *testing.T) {
 			return s.answer(last) == nil && s.WriteGoAway(last, http2.ErrCodeNo, nil) == nil
 		}
 		return true
-	})), time.Second)
+	}))
+	plan.Timeout = time.Second
+	facts := run(t, plan, time.Second)
 	c := facts.Counts
-	if c.Answered != c.Intended || c.Failed != 0 {
-		t.Errorf("counts %+v, errors %v; want all answered", c, facts.Errors)
+	// When no more requests come, the last few on each connection wait in vain
+	// for the one that makes the server go away.
+	if c.Answered+c.TimedOut != c.Intended || c.TimedOut > 4*5 {
+		t.Errorf("counts %+v, errors %v; want all answered but for some at the end", c, facts.Errors)
 	}
 	conns := facts.Connection
 	if conns.Retried < 5*conns.GoAways || conns.GoAways < 20 || conns.Opened < conns.GoAways || conns.Open < 1 || conns.Opened-conns.Closed != int64(conns.Open) {
@@ -230,9 +234,7 @@ func TestProtocolError(t *testing.T) {
 func TestStreamLimit(t *testing.T) {
 	var mu sync.Mutex
 	open, most := map[int]int{}, 0
-	var group sync.WaitGroup
-	defer group.Wait()
-	facts := run(t, planFor(serveScript(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 3}}, func(s *script, id uint32) bool {
+	plan := planFor(serveScript(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 3}}, func(s *script, id uint32) bool {
 		mu.Lock()
 		open[s.number]++
 		most = max(most, open[s.number])
@@ -245,7 +247,11 @@ func TestStreamLimit(t *testing.T) {
 		open[s.number] = 0
 		mu.Unlock()
 		return s.answer(id-4) == nil && s.answer(id-2) == nil && s.answer(id) == nil
-	})), 500*time.Millisecond)
+	}))
+	plan.Timeout = time.Second // of the last ones, which have no third
+	facts := run(t, plan, 500*time.Millisecond)
+	mu.Lock()
+	defer mu.Unlock()
 	if most != 3 || facts.Connection.MaxStreams != 3 || facts.Connection.MaxInFlight > 12 {
 		t.Errorf("%d streams at once, facts %+v; want 3", most, facts.Connection)
 	}

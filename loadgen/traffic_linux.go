@@ -5,8 +5,9 @@ import (
 	"github.com/sailplan-io/sailplan/loadgen/h2"
 )
 
-// maxRetries is how often a request that was not processed is sent again.
-const maxRetries = 3
+// maxRetries is how often a request that was not processed because of a GOAWAY is
+// sent again. Its timeout ends it earlier as a rule.
+const maxRetries = 100
 
 // send lets everything go that is due and finds a stream.
 func (w *worker) send(now int64) {
