@@ -263,20 +263,26 @@ func (r *Result) component(rec *record.Record, phases []examined, c record.Compo
 }
 
 // ownEdge returns the edge per replica of the component that binds; of any other
-// it is not known, because the binding one broke first.
+// it is not known, because the binding one broke first. Where no component is seen
+// to bind, each carried its share of what the chain did, and no more is known.
 func (r *Result) ownEdge(predicted edgeOf, s recommend.Subject) stat.Estimate {
+	edge := predicted.RPS
 	switch {
-	case !predicted.RPS.OK():
-		return predicted.RPS
-	case predicted.End == models.EdgeNotReached && r.SLOEdge.Component == "":
-		// Every component carried as much, so it is a lower bound for each.
-		return predicted.RPS.Scale(1 / float64(s.Replicas))
+	case !edge.OK():
+		return edge
 	case r.SLOEdge.Component == s.Name:
-		return predicted.RPS.Scale(1 / float64(s.Replicas))
-	case r.SLOEdge.Component == "":
-		return stat.NotEstimable(predicted.RPS.N, "its own SLO edge is not known: nothing shows which component bound")
+		return edge.Scale(1 / float64(s.Replicas))
+	case r.SLOEdge.Component != "":
+		return stat.NotEstimable(edge.N, "its own SLO edge is not known: "+r.SLOEdge.Component+" bound first")
 	}
-	return stat.NotEstimable(predicted.RPS.N, "its own SLO edge is not known: "+r.SLOEdge.Component+" bound first")
+	edge = edge.Scale(1 / float64(s.Replicas))
+	if predicted.End != models.EdgeNotReached {
+		edge.High = math.Inf(1)
+		edge.Warnings = append(slices.Clone(edge.Warnings), fmt.Sprintf(
+			"a lower bound: nothing that was observed was seen to bind at the edge of the whole chain, %s, so more replicas of %s may not help",
+			perSecond(predicted.RPS.Value), s.Name))
+	}
+	return edge
 }
 
 // recommend fills in what one sets, as far as the role asks for it.

@@ -114,7 +114,7 @@ type Component struct {
 	MemoryBaseBytes          stat.Estimate `json:"memoryBaseBytes"`
 	MemoryBytesPerInFlight   stat.Estimate `json:"memoryBytesPerInFlight"`
 	MemoryBytesPerConnection stat.Estimate `json:"memoryBytesPerConnection"`
-	SLOEdgeRps               stat.Estimate `json:"sloEdgeRps"`  // per replica; only of the component that binds, else not estimable
+	SLOEdgeRps               stat.Estimate `json:"sloEdgeRps"`  // per replica; a lower bound where no component is seen to bind; not estimable where another binds
 	CPULimitRps              stat.Estimate `json:"cpuLimitRps"` // per replica: where CPU reaches its limit
 	CapacityPerReplicaRps    Capacity      `json:"capacityPerReplicaRps"`
 	Replicas                 *Replicas     `json:"replicas,omitempty"` // absent for what is not to be sized, with the reason in Notes
