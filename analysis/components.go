@@ -43,6 +43,28 @@ type perReplica struct {
 	overflow           float64 // a second
 }
 
+// replicasMeasured returns how many replicas of a component were sampled in the
+// valid phases, the most where they differ, which is the safe end of a rate per
+// replica; without samples as many as are declared, 1 at least. The warning says
+// that the samples do not agree with each other or with what is declared.
+func replicasMeasured(phases []examined, c record.Component) (n int, warning string) {
+	least, most := math.MaxInt, 0
+	for _, p := range phases {
+		if seen := len(p.samples[c.Name]); seen > 0 && p.summary.Verdict.Valid {
+			least, most = min(least, seen), max(most, seen)
+		}
+	}
+	switch {
+	case most == 0:
+		return max(c.Replicas, 1), ""
+	case least < most:
+		return most, fmt.Sprintf("%s: from %d to %d replicas were sampled in the valid phases; what it carries per replica is reckoned with %d", c.Name, least, most, most)
+	case c.Replicas > 0 && c.Replicas != most:
+		return most, fmt.Sprintf("%s: %d replicas are declared, but %d were sampled; what it carries per replica is reckoned with the %d", c.Name, c.Replicas, most, most)
+	}
+	return most, ""
+}
+
 func perReplicaOf(p examined, c record.Component) perReplica {
 	n := len(p.samples[c.Name])
 	if n == 0 {
@@ -235,8 +257,12 @@ func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
 
 func (r *Result) component(rec *record.Record, phases []examined, c record.Component, predicted edgeOf, tolerated float64, load recommend.Load) Component {
 	cpuLimit, memoryLimit := limitsOf(rec, c)
+	replicas, warning := replicasMeasured(phases, c)
+	if warning != "" {
+		r.Warnings = append(r.Warnings, warning)
+	}
 	s := recommend.Subject{
-		Name: c.Name, Role: c.Role, OfLab: rec.Lab != nil, Replicas: max(c.Replicas, 1),
+		Name: c.Name, Role: c.Role, OfLab: rec.Lab != nil, Replicas: replicas,
 		Concurrency: max(c.Concurrency, 0), CPULimit: cpuLimit, MemoryLimit: memoryLimit,
 		Tolerated: tolerated, MaxRequests: poolLimit(rec, c.Role),
 	}

@@ -53,3 +53,45 @@ func TestUnobservedBottleneck(t *testing.T) {
 		t.Errorf("warnings %q do not say that more replicas may not help", c.CapacityPerReplicaRps.Warnings)
 	}
 }
+
+// What is per replica is per replica that was sampled, whatever is declared.
+func TestReplicasAreThoseSampled(t *testing.T) {
+	w := newWorld(3)
+	plain := analyze(t, w.sizing())
+	for _, test := range []struct {
+		name    string
+		change  func(rec *record.Record)
+		want    int
+		warning string // part of; empty: none
+	}{
+		{"as declared", func(*record.Record) {}, 2, ""},
+		{"more declared", func(rec *record.Record) { rec.Components[1].Replicas = 8 }, 2, "8 replicas are declared, but 2 were sampled"},
+		{"none declared", func(rec *record.Record) { rec.Components[1].Replicas = 0 }, 2, ""},
+		{"one phase saw fewer", func(rec *record.Record) {
+			i := ofKindIndex(rec, scenarios.KindSteady)[0]
+			rec.Data[i].Samples = slices.DeleteFunc(slices.Clone(rec.Data[i].Samples), func(s record.Sample) bool { return s.Replica == "sidecar-2" })
+		}, 2, "from 1 to 2 replicas"},
+		{"never sampled", func(rec *record.Record) {
+			rec.Components[1].Replicas = 8
+			for i := range rec.Data {
+				rec.Data[i].Samples = slices.DeleteFunc(slices.Clone(rec.Data[i].Samples), func(s record.Sample) bool { return s.Component == "sidecar" })
+			}
+		}, 8, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			rec := newWorld(3).sizing()
+			test.change(rec)
+			r := analyze(t, rec)
+			if got := r.Components[1].ReplicasMeasured; got != test.want {
+				t.Errorf("%d replicas measured, want %d", got, test.want)
+			}
+			warned := slices.IndexFunc(r.Warnings, func(w string) bool { return strings.HasPrefix(w, "sidecar: ") })
+			if test.warning == "" && warned >= 0 || test.warning != "" && (warned < 0 || !strings.Contains(r.Warnings[warned], test.warning)) {
+				t.Errorf("warnings %q, want … %q …", r.Warnings, test.warning)
+			}
+			if test.name == "more declared" && r.ConnectionPool.TCP != plain.ConnectionPool.TCP {
+				t.Errorf("the pool became %+v from %+v by what is declared", r.ConnectionPool.TCP, plain.ConnectionPool.TCP)
+			}
+		})
+	}
+}
