@@ -281,7 +281,7 @@ func (r *Result) component(rec *record.Record, phases []examined, c record.Compo
 		out.CPULimitRps = s.Demand.RateAt(ceiling)
 	}
 	out.CapacityPerReplicaRps = recommend.CapacityOf(s)
-	if !s.Edge.OK() && out.CapacityPerReplicaRps.BoundBy != "" {
+	if !s.Edge.OK() && out.CapacityPerReplicaRps.OK() {
 		out.Notes = append(out.Notes, fmt.Sprintf("its capacity comes from %s alone: %s", out.CapacityPerReplicaRps.BoundBy, firstWarning(s.Edge)))
 	}
 	out.recommend(s, load)

@@ -266,8 +266,9 @@ func extrapolated(rps, highest float64) string {
 // mostRPS is the highest rate that RateAt looks at.
 const mostRPS = 1e8
 
-// RateAt returns the rate per replica at which the CPU reaches cores. Not
-// estimable when there is no model, or when idling alone needs as much.
+// RateAt returns the rate per replica at which the CPU reaches cores: 0, with a
+// warning, when idling alone needs as much. Low is 0 when idling may need as much.
+// Not estimable when there is no model, or no rate brings the CPU there.
 func (d Demand) RateAt(cores float64) stat.Estimate {
 	if !d.OK() {
 		return stat.NotEstimable(d.fit.N, "CPU demand is not estimable: "+d.why)
@@ -283,7 +284,7 @@ func (d Demand) RateAt(cores float64) stat.Estimate {
 	}
 	switch {
 	case e.Value <= 0:
-		return stat.NotEstimable(d.fit.N, fmt.Sprintf("at idle the component uses %.3g cores already", d.CoresAt(0).Value))
+		e.Warnings = append(e.Warnings, fmt.Sprintf("at idle the component uses %.3g cores already", d.CoresAt(0).Value))
 	case math.IsInf(e.Value, 1):
 		return stat.NotEstimable(d.fit.N, "no rate up to 10^8/s brings the CPU there")
 	case e.Value > Extrapolation*d.Highest:

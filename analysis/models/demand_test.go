@@ -144,8 +144,8 @@ func TestFitDemandWithoutIntercept(t *testing.T) {
 
 func TestRateAtIdle(t *testing.T) {
 	d := FitDemand(withoutWakeUps([]DemandPoint{{100, 0.21, 0}, {200, 0.22, 0}, {400, 0.24, 0}}))
-	if got := d.RateAt(0.1); got.OK() || !strings.Contains(got.Warnings[0], "at idle") {
-		t.Errorf("RateAt(0.1) = %+v where idling takes 0.2, want it not estimable", got)
+	if got := d.RateAt(0.1); got.Value != 0 || got.Low != 0 || !strings.Contains(got.Warnings[0], "at idle") {
+		t.Errorf("RateAt(0.1) = %+v where idling takes 0.2, want 0 with a warning", got)
 	}
 }
 

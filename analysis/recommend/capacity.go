@@ -49,14 +49,23 @@ func (s Subject) Ceiling() (cores float64, what string) {
 
 // CapacityOf returns the operating capacity of a replica: the smallest safe end
 // of the SLO edge, CPU at 75 % of its ceiling, memory at 80 % of its limit, and
-// the pool's limit. A candidate without a safe end above 0 does not count, because
-// nothing is recommended from a point estimate.
+// the pool's limit. A candidate that is not known does not count. One that is
+// exceeded without any load, or that is estimable but has no safe end above 0,
+// binds: then there is no capacity, because nothing is recommended from a point
+// estimate, and the other candidates say nothing about this one.
 func CapacityOf(s Subject) Capacity {
 	candidates := []Candidate{edgeCandidate(s), cpuCandidate(s), memoryCandidate(s), poolCandidate(s)}
 	for i := range candidates {
 		c := &candidates[i]
 		c.Safe = math.NaN()
-		if c.Rps.OK() && c.Rps.Low > 0 && !math.IsInf(c.Rps.Low, 0) {
+		switch {
+		case !c.Rps.OK():
+		case !(c.Rps.Low > 0) || math.IsInf(c.Rps.Low, 0):
+			c.Safe = 0
+			if c.Rps.Value > 0 {
+				c.Reason = fmt.Sprintf("%s per replica is the estimate, but no rate above 0 is safe: it is too uncertain", rate(c.Rps.Value))
+			}
+		default:
 			c.Safe = c.Rps.Low
 			if s.Highest > 0 && c.Safe > models.Extrapolation*s.Highest && len(c.Rps.Warnings) == 0 {
 				c.Rps.Warnings = []string{fmt.Sprintf("%s lies beyond the highest measured rate, %s per replica", rate(c.Safe), rate(s.Highest))}
@@ -67,10 +76,13 @@ func CapacityOf(s Subject) Capacity {
 		return cmp.Compare(orInf(a.Safe), orInf(b.Safe))
 	})
 	out := Capacity{Candidates: candidates}
-	if first := candidates[0]; !math.IsNaN(first.Safe) {
-		out.Estimate, out.BoundBy = first.Rps, first.BoundBy
-	} else {
+	switch first := candidates[0]; {
+	case math.IsNaN(first.Safe):
 		out.Estimate = stat.NotEstimable(0, "no bound on the capacity of a replica is known")
+	case first.Safe == 0:
+		out.Estimate, out.BoundBy = stat.NotEstimable(first.Rps.N, first.Reason), first.BoundBy
+	default:
+		out.Estimate, out.BoundBy = first.Rps, first.BoundBy
 	}
 	return out
 }
@@ -101,7 +113,7 @@ func cpuCandidate(s Subject) Candidate {
 		return c
 	}
 	c.Rps = s.Demand.RateAt(cpuShare * ceiling)
-	if !c.Rps.OK() {
+	if !(c.Rps.Value > 0) {
 		c.Reason = firstOf(c.Rps.Warnings, "CPU demand is not estimable")
 		return c
 	}
@@ -120,7 +132,9 @@ func memoryCandidate(s Subject) Candidate {
 	case !s.Memory.PerInFlight.OK() || s.Memory.PerInFlight.Value <= 0 || s.Tolerated <= 0:
 		c.Rps = stat.NotEstimable(0, fmt.Sprintf("memory did not visibly grow with the load: at most %s of %s", bytesWords(s.Memory.Largest), bytesWords(s.MemoryLimit)))
 	case !(room > 0) || math.IsInf(room, 0):
-		c.Rps = stat.NotEstimable(0, fmt.Sprintf("its base of up to %s leaves no room below 80 %% of %s", bytesWords(s.Memory.Base.High), bytesWords(s.MemoryLimit)))
+		c.Rps = stat.Estimate{N: s.Memory.Base.N, Warnings: []string{
+			fmt.Sprintf("its base of up to %s leaves no room below 80 %% of %s", bytesWords(s.Memory.Base.High), bytesWords(s.MemoryLimit)),
+		}}
 	default:
 		// Little's law: rate × time in the system = in flight. Everything is as slow
 		// as the objective tolerates.

@@ -58,7 +58,11 @@ func TestCapacity(t *testing.T) {
 		{"nothing known", func(s *Subject) {
 			s.Edge, s.CPULimit, s.Concurrency, s.MemoryLimit, s.MaxRequests = none, 0, 0, 0, 0
 		}, "", math.NaN(), math.NaN()},
-		{"an edge without a safe end", func(s *Subject) { s.Edge = stat.Estimate{Value: 100, Low: math.Inf(-1), High: math.Inf(1), N: 2} }, BoundCPU, 3150, 3250},
+		{"an edge without a safe end", func(s *Subject) { s.Edge = stat.Estimate{Value: 100, Low: math.Inf(-1), High: math.Inf(1), N: 2} }, BoundEdge, 0, 0},
+		// 75 % of 60m is less than the 50m of idling.
+		{"CPU used up at idle", func(s *Subject) { s.CPULimit = 0.06 }, BoundCPU, 0, 0},
+		// 80 % of 64 MiB is less than the 100 MB of the base.
+		{"memory used up at idle", func(s *Subject) { s.MemoryLimit = 64 << 20 }, BoundMemory, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := subject()
@@ -72,6 +76,9 @@ func TestCapacity(t *testing.T) {
 					t.Errorf("capacity %+v, want none", c)
 				}
 				return
+			}
+			if replicas, why := ReplicasFor(c, Load{PlannedRPS: 10000}); test.to == 0 && (replicas != nil || c.OK() || !strings.Contains(why, c.Candidates[0].Reason)) {
+				t.Errorf("capacity %+v, replicas %+v (%s), want none because %s", c.Estimate, replicas, why, c.Candidates[0].Reason)
 			}
 			if safe := c.Safe(); !(safe >= test.from && safe <= test.to) {
 				t.Errorf("safe rate %.1f, want %g to %g", safe, test.from, test.to)

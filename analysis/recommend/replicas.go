@@ -27,6 +27,8 @@ func ReplicasFor(capacity Capacity, load Load) (replicas *Replicas, why string) 
 	switch {
 	case !(load.PlannedRPS > 0):
 		return nil, "no replicas are recommended: the scenario names no rate to plan for"
+	case safe == 0:
+		return nil, fmt.Sprintf("no replicas are recommended: one carries nothing safely by %s: %s", capacity.BoundBy, firstOf(capacity.Warnings, "the reason is not known"))
 	case !(safe > 0):
 		return nil, "no replicas are recommended: the capacity of one is not known"
 	case load.PlannedRPS/safe > mostReplicas:

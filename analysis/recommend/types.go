@@ -18,7 +18,7 @@ const (
 // Capacity is the operating capacity of one replica: the smallest of its candidates' safe ends.
 type Capacity struct {
 	stat.Estimate             // of the candidate that binds; Safe is what counts
-	BoundBy       string      // empty when not estimable
+	BoundBy       string      // empty when nothing is known to bound it; also set when what binds leaves no safe rate
 	Candidates    []Candidate // rising by their safe ends, those that are not estimable last
 }
 
@@ -92,7 +92,7 @@ func number(v *float64) float64 {
 type Candidate struct {
 	BoundBy string        // slo-edge, cpu-75%, memory-80%, pool
 	Rps     stat.Estimate // not estimable: the bound is not known, and Reason says why
-	Safe    float64       // the end of the interval that counts; NaN, null in JSON, when not estimable
+	Safe    float64       // the end of the interval that counts; 0: no rate is safe; NaN, null in JSON, when not known
 	Reason  string
 }
 
