@@ -247,7 +247,7 @@ func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
 	for _, c := range rec.Components {
 		r.Components = append(r.Components, r.component(rec, phases, c, predicted, tolerated, load))
 	}
-	r.pairPods(rec)
+	r.pairPods(rec, load)
 	pool, why := recommend.PoolFor(r.poolInput(rec, phases, tolerated))
 	r.ConnectionPool = pool
 	if why != "" {
@@ -341,8 +341,8 @@ func (c *Component) recommend(s recommend.Subject, load recommend.Load) {
 }
 
 // pairPods makes the sidecars and the services of a target agree on the number of
-// pods: the larger of the two.
-func (r *Result) pairPods(rec *record.Record) {
+// pods: the larger of the two, also at the ends of the service's autoscaler.
+func (r *Result) pairPods(rec *record.Record, load recommend.Load) {
 	if rec.Lab != nil {
 		return
 	}
@@ -357,6 +357,11 @@ func (r *Result) pairPods(rec *record.Record) {
 	if len(pair) != 2 || pair[0].Role == pair[1].Role {
 		return
 	}
+	for i, c := range pair {
+		if other := pair[1-i]; c.HPA != nil {
+			c.HPA.WithSidecar(other.Name, other.CapacityPerReplicaRps, other.Replicas, load)
+		}
+	}
 	small, large := pair[0], pair[1]
 	if small.Replicas.Value > large.Replicas.Value {
 		small, large = large, small
@@ -368,9 +373,6 @@ func (r *Result) pairPods(rec *record.Record) {
 	replicas := *large.Replicas
 	replicas.Reason = reason
 	small.Replicas = &replicas
-	if small.HPA != nil {
-		small.HPA.MaxReplicas = max(small.HPA.MaxReplicas, replicas.Value)
-	}
 }
 
 // poolLimit returns the http2MaxRequests in force at a proxy of that role; 0: none.

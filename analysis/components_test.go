@@ -95,3 +95,30 @@ func TestReplicasAreThoseSampled(t *testing.T) {
 		})
 	}
 }
+
+// The autoscaler of a service sees the service alone, so its ends hold what the
+// sidecar in the same pods needs.
+func TestPairPodsRaisesTheAutoscaler(t *testing.T) {
+	rec := newWorld(3).sizing()
+	rec.Lab, rec.Evidence = nil, record.EvidenceTarget
+	rec.Scenario.Lab, rec.Scenario.Target = nil, &scenarios.Target{URL: "http://shop.example/"}
+	rec.Scenario.Demand = scenarios.Demand{PeakRate: scenarios.PerSecond(20000), Headroom: 0.2, Zones: 3}
+	// A replica of the sidecar costs 0.02 + 120 µs a request, so that 75 % of 0.3 cores
+	// are 1 708/s; one of the service 0.01 + 40 µs, of its four threads 74 750/s.
+	rec.Components[1].CPULimitCores, rec.Components[2].Concurrency = 0.3, 4
+	r := analyze(t, rec)
+	sidecar, service := r.Components[1], r.Components[2]
+	if service.HPA == nil || sidecar.Replicas == nil {
+		t.Fatalf("service %+v, sidecar %+v", service, sidecar)
+	}
+	load := recommend.Load{PlannedRPS: 20000, Zones: 3}
+	atPeak, _ := recommend.ReplicasFor(sidecar.CapacityPerReplicaRps, load)
+	load.PlannedRPS = 20000 * 1.2 * 1.5
+	atSurge, _ := recommend.ReplicasFor(sidecar.CapacityPerReplicaRps, load)
+	if h := service.HPA; h.MinReplicas != atPeak.Value || h.MaxReplicas != atSurge.Value || !strings.Contains(h.Reason, "sidecar shares the pods") {
+		t.Errorf("autoscaler %+v, want from %d to %d because of the sidecar", *h, atPeak.Value, atSurge.Value)
+	}
+	if service.Replicas.Value != sidecar.Replicas.Value || service.Replicas.Value <= service.HPA.MinReplicas {
+		t.Errorf("%d pods of the service, %d of the sidecar, want as many and more than %d", service.Replicas.Value, sidecar.Replicas.Value, service.HPA.MinReplicas)
+	}
+}

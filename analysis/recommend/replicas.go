@@ -14,6 +14,14 @@ type Load struct {
 	Zones      int     // failure zones; 1: none can be lost
 }
 
+// peak is today's peak, or the planned rate where that is not known.
+func (l Load) peak() float64 {
+	if l.PeakRPS > 0 {
+		return l.PeakRPS
+	}
+	return l.PlannedRPS
+}
+
 // mostReplicas bounds a recommendation: beyond it the question was wrong.
 const mostReplicas = 10000
 
@@ -147,28 +155,44 @@ func HPAFor(s Subject, capacity Capacity, replicas *Replicas, load Load) (hpa *H
 		return nil, "no autoscaler is recommended: CPU at the safe rate is too small to steer by"
 	}
 	h := &HPA{TargetCPUUtilization: min(target, 75)}
-	peak := load
-	if load.PeakRPS > 0 {
-		peak.PlannedRPS = load.PeakRPS
-	}
-	h.MinReplicas = replicas.Value
-	if atPeak, _ := ReplicasFor(capacity, peak); atPeak != nil {
-		h.MinReplicas = min(atPeak.Value, replicas.Value)
-	}
-	h.MaxReplicas = replicas.Value
-	above := load
-	above.PlannedRPS *= surge
-	if atSurge, _ := ReplicasFor(capacity, above); atSurge != nil {
-		h.MaxReplicas = max(h.MaxReplicas, atSurge.Value)
-	}
+	h.MinReplicas, h.MaxReplicas = hpaBounds(capacity, replicas, load)
 	h.Reason = fmt.Sprintf("at its safe rate of %s a replica uses at least %s, %.0f %% of the request; a tenth below that, because the autoscaler tolerates as much",
 		rate(safe), cpuWords(low), math.Floor(100*low/request))
 	if target > 75 {
 		h.Reason += "; no more than 75 %, to leave time for new replicas"
 	}
 	h.Reason += fmt.Sprintf("; at least %d, what carries today's peak of %s with a replica%s lost, because that happens faster than an autoscaler answers; at most %d, what %.3g times the planned rate needs likewise",
-		h.MinReplicas, rate(peak.PlannedRPS), orZone(load), h.MaxReplicas, surge)
+		h.MinReplicas, rate(load.peak()), orZone(load), h.MaxReplicas, surge)
 	return h, ""
+}
+
+// hpaBounds returns the fewest replicas, what today's peak needs with a replica or
+// a zone lost, and the most, what surge times the planned rate needs likewise.
+func hpaBounds(capacity Capacity, replicas *Replicas, load Load) (fewest, most int) {
+	fewest, most = replicas.Value, replicas.Value
+	peak, above := load, load
+	peak.PlannedRPS = load.peak()
+	above.PlannedRPS *= surge
+	if atPeak, _ := ReplicasFor(capacity, peak); atPeak != nil {
+		fewest = min(atPeak.Value, replicas.Value)
+	}
+	if atSurge, _ := ReplicasFor(capacity, above); atSurge != nil {
+		most = max(most, atSurge.Value)
+	}
+	return fewest, most
+}
+
+// WithSidecar raises the ends of the autoscaler of a service to what the sidecar
+// in its pods needs: the autoscaler's metric is the service's own and does not
+// see the sidecar's load.
+func (h *HPA) WithSidecar(name string, capacity Capacity, replicas *Replicas, load Load) {
+	fewest, most := hpaBounds(capacity, replicas, load)
+	if fewest <= h.MinReplicas && most <= h.MaxReplicas {
+		return
+	}
+	h.MinReplicas, h.MaxReplicas = max(h.MinReplicas, fewest), max(h.MaxReplicas, most)
+	h.Reason += fmt.Sprintf("; raised to %d at least and %d at most, because %s shares the pods and needs %d at today's peak and %d at %.3g times the planned rate, and the autoscaler does not see its load",
+		h.MinReplicas, h.MaxReplicas, name, fewest, most, surge)
 }
 
 func orZone(load Load) string {
