@@ -31,7 +31,8 @@
 //
 // guards.maxErrorRatio is watched over a sliding window: the shortest stretch
 // before now that is at least one second long and holds at least fifty finished
-// arrivals, shed ones included. guards.maxRate refuses a phase before it starts.
+// requests. Shed arrivals never reached the target and don't count for it.
+// guards.maxRate refuses a phase before it starts.
 //
 // When ctx ends, or a guard stops the load, nothing more is sent; what waited is
 // shed, answers are awaited for two seconds more, and what is then still in

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// outcomes counts what has become of arrivals: all that are finished, shed ones
-// included, and those of them that count as errors.
+// outcomes counts what has become of requests that were sent: all that are
+// finished, and those of them that count as errors. What was shed never reached
+// the target.
 type outcomes struct{ all, bad int64 }
 
 // errorGuard watches the ratio of errors over a sliding window: the shortest
