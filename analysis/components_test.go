@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sailplan-io/sailplan/analysis/recommend"
 	"github.com/sailplan-io/sailplan/loadgen/record"
@@ -120,5 +121,20 @@ func TestPairPodsRaisesTheAutoscaler(t *testing.T) {
 	}
 	if service.Replicas.Value != sidecar.Replicas.Value || service.Replicas.Value <= service.HPA.MinReplicas {
 		t.Errorf("%d pods of the service, %d of the sidecar, want as many and more than %d", service.Replicas.Value, sidecar.Replicas.Value, service.HPA.MinReplicas)
+	}
+}
+
+// Answers are counted to the end of sending, not to the tick after it.
+func TestAchievedEndsWithSending(t *testing.T) {
+	w := newWorld(3)
+	p := w.phase("steady", scenarios.KindSteady, 1000, 4*time.Second)
+	p.SendEnd -= 500 * time.Millisecond
+	p.Timeline[3].Counts.Answered = p.Timeline[2].Counts.Answered + 1000
+	// By hand: 3 000 in three seconds, and half of the last 1 000 in half a second.
+	if got := Summarize(p, Conditions{}).AchievedRps; math.Abs(got-1000) > 0.5 {
+		t.Errorf("achieved %.1f/s, want 1000/s", got)
+	}
+	if got := Summarize(record.PhaseData{}, Conditions{}).AchievedRps; got != 0 {
+		t.Errorf("achieved %g/s in no time, want 0", got)
 	}
 }

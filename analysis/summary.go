@@ -48,7 +48,7 @@ func examine(phase record.PhaseData, conditions Conditions) examined {
 	e.summary = PhaseSummary{
 		Index: phase.Index, Name: phase.Spec.Name, Kind: string(phase.Spec.Kind),
 		OfferedRps:   phase.Spec.Rate.RPS(),
-		AchievedRps:  achieved(phase),
+		AchievedRps:  max(0, finite(phase.Achieved())),
 		P50:          e.quantile(0.5),
 		P99:          e.quantile(0.99),
 		ErrorRatio:   ErrorRatio(phase.Counts),
@@ -89,25 +89,4 @@ func (e examined) quantile(q float64) stat.Estimate {
 	}
 	random := rand.New(rand.NewPCG(e.Spec.Seed, uint64(e.Index)))
 	return estimate.Widen(stat.Bootstrap(blocks, q, 0, bootstrapDraws, random))
-}
-
-// achieved returns how many answers a second came while requests were sent: what
-// came later, while the last answers were awaited, is another rate.
-func achieved(phase record.PhaseData) float64 {
-	answered, at := phase.Counts.Answered, phase.End
-	for _, tick := range phase.Timeline {
-		if tick.At >= phase.SendEnd && tick.At > phase.Start {
-			answered, at = tick.Counts.Answered, tick.At
-			break
-		}
-	}
-	// A last answer that came long after sending ended does not stretch the phase.
-	if at > phase.SendEnd && answered == phase.Counts.Answered && phase.Counts.Answered == phase.Counts.Intended {
-		at = phase.SendEnd
-	}
-	seconds := (at - phase.Start).Seconds()
-	if seconds <= 0 || answered < 0 {
-		return 0
-	}
-	return float64(answered) / seconds
 }
