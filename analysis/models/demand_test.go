@@ -193,6 +193,9 @@ func TestFitMemory(t *testing.T) {
 		}))
 		near(t, "per in flight", m.PerInFlight.Value, 10e3, 1e-6)
 		near(t, "per connection", m.PerConnection.Value, 50e3, 1e-6)
+		// There were up to 220 connections: 30 MB + 220 × 50 kB, and 1 000 × 10 kB.
+		near(t, "idle", m.Idle().Value, 41e6, 1e-6)
+		near(t, "at 1000", m.At(1000).High, 51e6, 1e-6)
 	})
 	t.Run("none", func(t *testing.T) {
 		if m := FitMemory(nil); m.Base.OK() || m.At(10).OK() {

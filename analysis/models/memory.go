@@ -25,6 +25,7 @@ type Memory struct {
 	Base, PerInFlight, PerConnection stat.Estimate // bytes
 	Largest                          float64       // bytes, seen in any phase; 0: none seen
 	MostInFlight                     float64       // measured; 0 when not known
+	MostConnections                  float64       // likewise
 }
 
 // FitMemory fits the memory of a component.
@@ -53,6 +54,9 @@ func FitMemory(points []MemoryPoint) Memory {
 	}
 	if known(inFlight) {
 		m.MostInFlight = slices.Max(inFlight)
+	}
+	if known(connections) {
+		m.MostConnections = slices.Max(connections)
 	}
 	var names []*stat.Estimate
 	var columns [][]float64
@@ -106,20 +110,26 @@ func why(what string, values []float64) string {
 	return fmt.Sprintf("%s varied only from %.4g to %.4g", what, slices.Min(values), slices.Max(values))
 }
 
-// At returns the memory of a replica with so many requests in flight, in bytes:
-// never less than what was seen.
+// Idle returns the memory of a replica without requests, in bytes: the base, and
+// the most connections that were measured, where the base does not hold them.
+func (m Memory) Idle() stat.Estimate { return plus(m.Base, m.PerConnection, m.MostConnections) }
+
+// At returns the memory of a replica with so many requests in flight and the most
+// connections that were measured, in bytes: never less than what was seen.
 func (m Memory) At(inFlight float64) stat.Estimate {
-	e := m.Base
-	if !e.OK() {
-		return e
-	}
-	if m.PerInFlight.OK() {
-		e.Value += m.PerInFlight.Value * inFlight
-		e.Low += math.Max(0, m.PerInFlight.Low) * inFlight
-		e.High += m.PerInFlight.High * inFlight
-	}
-	if e.High < m.Largest {
+	e := plus(m.Idle(), m.PerInFlight, inFlight)
+	if e.OK() && e.High < m.Largest {
 		e.High = m.Largest
+	}
+	return e
+}
+
+// plus adds n times what each takes, as far as that is known.
+func plus(e, each stat.Estimate, n float64) stat.Estimate {
+	if e.OK() && each.OK() && n > 0 {
+		e.Value += each.Value * n
+		e.Low += math.Max(0, each.Low) * n
+		e.High += each.High * n
 	}
 	return e
 }

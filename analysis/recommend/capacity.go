@@ -123,7 +123,8 @@ func cpuCandidate(s Subject) Candidate {
 
 func memoryCandidate(s Subject) Candidate {
 	c := Candidate{BoundBy: BoundMemory}
-	room := memoryShare*s.MemoryLimit - s.Memory.Base.High
+	idle := s.Memory.Idle().High
+	room := memoryShare*s.MemoryLimit - idle
 	switch {
 	case s.MemoryLimit <= 0:
 		c.Rps = stat.NotEstimable(0, "it has no memory limit")
@@ -133,7 +134,7 @@ func memoryCandidate(s Subject) Candidate {
 		c.Rps = stat.NotEstimable(0, fmt.Sprintf("memory did not visibly grow with the load: at most %s of %s", bytesWords(s.Memory.Largest), bytesWords(s.MemoryLimit)))
 	case !(room > 0) || math.IsInf(room, 0):
 		c.Rps = stat.Estimate{N: s.Memory.Base.N, Warnings: []string{
-			fmt.Sprintf("its base of up to %s leaves no room below 80 %% of %s", bytesWords(s.Memory.Base.High), bytesWords(s.MemoryLimit)),
+			fmt.Sprintf("its base with connections, up to %s, leaves no room below 80 %% of %s", bytesWords(idle), bytesWords(s.MemoryLimit)),
 		}}
 	default:
 		// Little's law: rate × time in the system = in flight. Everything is as slow

@@ -55,6 +55,12 @@ func TestCapacity(t *testing.T) {
 		{"a small pool", func(s *Subject) { s.MaxRequests = 100 }, BoundPool, 1344, 1345},
 		// (0.8·128 MiB − 100 MB) ÷ 50 kB = 147 in flight ÷ 50 ms.
 		{"memory", func(s *Subject) { s.MemoryLimit = 128 << 20; s.Edge, s.CPULimit, s.Concurrency = none, 0, 0 }, BoundMemory, 2900, 2960},
+		// The same, and 4 MB of connections: 67 in flight.
+		{"memory with connections", func(s *Subject) {
+			s.MemoryLimit = 128 << 20
+			s.Edge, s.CPULimit, s.Concurrency = none, 0, 0
+			s.Memory.PerConnection, s.Memory.MostConnections = stat.Estimate{Value: 20e3, Low: 20e3, High: 20e3, N: 5}, 200
+		}, BoundMemory, 1300, 1360},
 		{"nothing known", func(s *Subject) {
 			s.Edge, s.CPULimit, s.Concurrency, s.MemoryLimit, s.MaxRequests = none, 0, 0, 0, 0
 		}, "", math.NaN(), math.NaN()},
