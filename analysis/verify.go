@@ -143,7 +143,7 @@ func ProofRates(search []record.PhaseData, conditions Conditions, seed uint64) (
 		p := examine(data, conditions)
 		phases = append(phases, p)
 		if p.summary.Verdict.Valid {
-			steps = append(steps, models.Step{RPS: p.offered, Holds: p.summary.Holds, Use: p.summary.ObjectiveUse})
+			steps = append(steps, models.Step{RPS: p.offered, Holds: p.summary.Holds})
 		}
 	}
 	edge := findEdge(phases, conditions.Objectives, seed^searchSeed)

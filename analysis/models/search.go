@@ -7,17 +7,13 @@ import (
 )
 
 // Step is one measured rate of a climb or a search, in arrivals per second.
+//
+// What disturbs a measurement makes it worse, never better. So a step that holds
+// is taken at its word, and one that misses only when others agree.
 type Step struct {
 	RPS   float64
-	Holds bool    // every objective held
-	Use   float64 // how much of the tightest objective was used: 1 is the limit
+	Holds bool // every objective held
 }
-
-// clearMiss is the use of an objective from which on a miss is no bad luck.
-const clearMiss = 1.3
-
-// clear reports whether the objectives are missed beyond doubt.
-func (s Step) clear() bool { return !s.Holds && s.Use >= clearMiss }
 
 // Climb raises the rate until the objectives break, or lowers it until they
 // hold: it brackets the SLO edge, coarsely, for the sweep that follows.
@@ -39,30 +35,24 @@ const (
 	ClimbInfeasible ClimbEnd = "infeasible"  // even the lowest rate misses
 )
 
-// Next returns the rate to try after steps, or how the climb has ended. A miss by
-// little does not end it: that may be bad luck, and the sweep needs to know what
-// lies beyond the edge.
+// Next returns the rate to try after steps, or how the climb has ended. A rate
+// that misses after a lower one has held is tried once more.
 func (c Climb) Next(steps []Step) (rps float64, end ClimbEnd) {
 	if len(steps) == 0 {
 		return math.Min(c.First, c.Max), ClimbGoesOn
 	}
 	held, missed := Bracket(steps)
-	highest, misses, broken := 0.0, 0, false
-	for _, s := range steps {
-		highest = math.Max(highest, s.RPS)
-		if !s.Holds {
-			misses++
-		}
-		broken = broken || s.clear()
-	}
-	atMax := highest >= c.Max*0.999
+	last := steps[len(steps)-1]
+	again := len(steps) > 1 && steps[len(steps)-2].RPS == last.RPS
 	switch {
-	case held > 0 && (broken || misses > 1 || (misses > 0 && atMax)):
+	case held > 0 && !last.Holds && missed == last.RPS && !again:
+		return last.RPS, ClimbGoesOn
+	case held > 0 && !math.IsInf(missed, 1):
 		return 0, ClimbBracketed
-	case held > 0 && atMax:
+	case held >= c.Max*0.999:
 		return 0, ClimbReachedMax
 	case held > 0:
-		return math.Min(highest*c.Factor, c.Max), ClimbGoesOn
+		return math.Min(held*c.Factor, c.Max), ClimbGoesOn
 	case missed <= c.Lowest*1.001:
 		return 0, ClimbInfeasible
 	}
@@ -70,44 +60,29 @@ func (c Climb) Next(steps []Step) (rps float64, end ClimbEnd) {
 	return math.Max(missed/(c.Factor*c.Factor*c.Factor), c.Lowest), ClimbGoesOn
 }
 
-// Broken returns the highest rate that was tried and missed, +Inf when none was:
-// what lies above it is of no interest.
-func Broken(steps []Step) float64 {
-	highest := 0.0
+// Bracket returns the highest rate that held, 0 when none did, and the lowest
+// above it that missed, +Inf when none did.
+func Bracket(steps []Step) (held, missed float64) {
 	for _, s := range steps {
-		if !s.Holds {
-			highest = math.Max(highest, s.RPS)
+		if s.Holds {
+			held = math.Max(held, s.RPS)
 		}
 	}
-	if highest == 0 {
-		return math.Inf(1)
-	}
-	return highest
-}
-
-// Bracket returns the lowest rate that missed, +Inf when none did, and the
-// highest rate below it that held, 0 when none did.
-func Bracket(steps []Step) (held, missed float64) {
 	missed = math.Inf(1)
 	for _, s := range steps {
-		if !s.Holds {
+		if !s.Holds && s.RPS > held {
 			missed = math.Min(missed, s.RPS)
-		}
-	}
-	for _, s := range steps {
-		if s.Holds && s.RPS < missed {
-			held = math.Max(held, s.RPS)
 		}
 	}
 	return held, missed
 }
 
 // SweepRates returns n rates for the steady phases: most of them around the edge,
-// where the latency bends, the rest far below it, where the demand of a request
-// shows. held and missed bracket the edge, broken is a rate beyond it, which is
-// not reached; when nothing missed (missed is +Inf) the sweep ends at held.
-func SweepRates(held, missed, broken float64, n int) []float64 {
-	top := math.Min(broken*0.97, missed*1.25)
+// where the latency bends, up to a quarter above the miss, the rest far below it,
+// where the demand of a request shows. held and missed bracket the edge; when
+// nothing missed (missed is +Inf) the sweep ends at held. None exceeds limit.
+func SweepRates(held, missed, limit float64, n int) []float64 {
+	top := math.Min(missed*1.25, limit)
 	if math.IsInf(missed, 1) {
 		top = held
 	}
@@ -131,16 +106,16 @@ func SweepRates(held, missed, broken float64, n int) []float64 {
 type Search struct {
 	Low, High  float64 // rps, where to begin; left when the measurements say so
 	Max        float64 // rps; never exceeded
-	Probes     int     // how many phases it may take
+	Probes     int     // how many phases it takes; a few more when they all lie on one side of the edge
 	Resolution float64 // high ÷ low at which bisection ends, for instance 1.06
 }
+
+// extraProbes are for a search that a wrong miss led astray.
+const extraProbes = 4
 
 // Next returns the rate to probe after steps; more is false when the search is
 // done.
 func (s Search) Next(steps []Step) (rps float64, more bool) {
-	if len(steps) >= s.Probes {
-		return 0, false
-	}
 	low, high := s.Low, s.High
 	lowSeen, highSeen := false, false
 	for _, step := range steps {
@@ -159,6 +134,9 @@ func (s Search) Next(steps []Step) (rps float64, more bool) {
 		if low >= high {
 			low, lowSeen = high/1.5, false
 		}
+	}
+	if n := len(steps); n >= s.Probes && (lowSeen && highSeen || n >= s.Probes+extraProbes) {
+		return 0, false
 	}
 	if high/low > s.Resolution {
 		return math.Min(math.Sqrt(low*high), s.Max), true

@@ -67,11 +67,10 @@ func (s *sizing) phases(ctx context.Context) error {
 	if held == 0 {
 		return nil // no rate holds: there is nothing to sweep
 	}
-	broken := models.Broken(steps)
-	if err := s.sweep(ctx, models.SweepRates(held, missed, broken, s.pace.SteadyRates)); err != nil {
+	if err := s.sweep(ctx, models.SweepRates(held, missed, limit, s.pace.SteadyRates)); err != nil {
 		return err
 	}
-	measured, err := s.search(ctx, held, math.Min(broken, held*s.pace.ClimbFactor*s.pace.ClimbFactor), limit)
+	measured, err := s.search(ctx, held, math.Min(missed, held*s.pace.ClimbFactor), limit)
 	if err != nil {
 		return err
 	}
@@ -202,7 +201,7 @@ func (s *sizing) climb(ctx context.Context, climb models.Climb) (steps []models.
 }
 
 func step(s analysis.PhaseSummary) models.Step {
-	return models.Step{RPS: s.OfferedRps, Holds: s.Holds, Use: s.ObjectiveUse}
+	return models.Step{RPS: s.OfferedRps, Holds: s.Holds}
 }
 
 func (s *sizing) sweep(ctx context.Context, rates []float64) error {
@@ -218,13 +217,13 @@ func (s *sizing) sweep(ctx context.Context, rates []float64) error {
 }
 
 // search looks for the edge without any prediction, and returns what it measured.
-func (s *sizing) search(ctx context.Context, held, broken, limit float64) ([]record.PhaseData, error) {
+func (s *sizing) search(ctx context.Context, held, missed, limit float64) ([]record.PhaseData, error) {
 	// It begins wider than the climb's bracket and at a place of its own, and
 	// leaves the bracket when its own measurements say so.
 	shift := 0.9 + 0.2*s.random.Float64()
 	search := models.Search{
 		Low:        held / 1.3 * shift,
-		High:       math.Min(broken*1.1*shift, limit),
+		High:       math.Min(missed*1.3*shift, limit),
 		Max:        limit,
 		Probes:     s.pace.SearchProbes,
 		Resolution: s.pace.SearchResolve,
