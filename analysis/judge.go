@@ -35,6 +35,7 @@ const (
 	CodeSampleGap        = "sample-gap"
 	CodeReplicasChanged  = "replicas-changed"
 	CodeUnevenLoad       = "uneven-load"
+	CodeErrorsUnjudged   = "errors-unjudged"
 )
 
 // The limits of Judge. Those of the generator's own disturbances come from the
@@ -53,6 +54,7 @@ const (
 	warnComponentWait   = 0.25 // seconds a second, per replica
 	maxUneven           = 0.50 // the busiest backend above the mean
 	warnUneven          = 0.25
+	warnErrors          = 0.01 // of the arrivals, where no objective is about errors
 )
 
 // judgement collects what the rules say.
@@ -117,6 +119,7 @@ func judge(e examined, conditions Conditions) Verdict {
 		j.sampling()
 		j.replicas()
 		j.spread()
+		j.errors()
 	}
 	j.verdict.Valid = len(j.verdict.Reasons) == 0
 	j.verdict.UsableForFit = j.verdict.Valid && len(j.verdict.NotForFit) == 0

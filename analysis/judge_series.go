@@ -257,3 +257,13 @@ func (j *judgement) spread() {
 		j.warn(CodeUnevenLoad, "the busiest of %.0f backends answered %s more than the mean", n, percent(excess))
 	}
 }
+
+// errors points to arrivals that went wrong where no objective asks: no latency
+// shows what was shed or reset, and an error is often answered faster.
+func (j *judgement) errors() {
+	ratio := ErrorRatio(j.phase.Counts)
+	judged := slices.ContainsFunc(j.conditions.Objectives, func(o scenarios.Objective) bool { return !o.IsLatency() })
+	if ratio > warnErrors && !judged {
+		j.warn(CodeErrorsUnjudged, "%s of the arrivals were shed, failed or answered with an error, which a latency does not show, and no objective is about errors", percent(ratio))
+	}
+}

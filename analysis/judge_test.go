@@ -62,6 +62,13 @@ func TestJudge(t *testing.T) {
 		change func(p *record.PhaseData, c *Conditions)
 		want   lists
 	}{
+		{"errors that no objective judges", CodeErrorsUnjudged, func(p *record.PhaseData, c *Conditions) {
+			c.Objectives, p.Counts.Bad = c.Objectives[:1], p.Counts.Answered/50
+		}, warned},
+		{"few errors that no objective judges", CodeErrorsUnjudged, func(p *record.PhaseData, c *Conditions) {
+			c.Objectives, p.Counts.Bad = c.Objectives[:1], p.Counts.Answered/200
+		}, no},
+		{"errors that an objective judges", CodeErrorsUnjudged, func(p *record.PhaseData, _ *Conditions) { p.Counts.Bad = p.Counts.Answered / 50 }, no},
 		{"nothing sent", CodeNothingMeasured, func(p *record.PhaseData, _ *Conditions) { p.Counts = record.Counts{} }, invalid},
 		{"unfinished", CodeCutShort, func(p *record.PhaseData, _ *Conditions) { p.Unfinished = true }, invalid},
 		{"interrupted", CodeCutShort, func(p *record.PhaseData, _ *Conditions) { p.Ended = record.EndedInterrupted }, invalid},
