@@ -106,7 +106,7 @@ func edgePoint(phase examined, o scenarios.Objective) (point models.EdgePoint, o
 			if phase.summary.ObjectiveUse < farMiss {
 				return models.EdgePoint{}, false
 			}
-		case CodeNotStationary, CodeSendLag, CodeGeneratorDelay, CodeGCPause, CodeSchedDelay:
+		case CodeNotStationary:
 			if phase.summary.Holds {
 				return models.EdgePoint{}, false
 			}

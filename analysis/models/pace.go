@@ -18,17 +18,21 @@ type Pace struct {
 	Settle        time.Duration // between phases, for queues and quota to recover
 	LongestPhase  time.Duration // a rate so low that its quantile needs longer is measured without it
 	Repeats       int           // of phases that were not valid measurements, in all
+	// Total bounds the whole, the start of the system not counted: repeats and
+	// probes are given up for it. Rates so low that a phase takes long exceed it.
+	Total time.Duration
 }
 
 // QuickPace answers within 90 seconds.
 func QuickPace() Pace {
 	return Pace{
 		WarmUpChunk: 2 * time.Second, WarmUpChunks: 4,
-		Climb: 2500 * time.Millisecond, ClimbFactor: 1.6,
-		Steady: 3 * time.Second, SteadyRates: 6, SteadyRounds: 1,
-		Search: 2800 * time.Millisecond, SearchProbes: 7, SearchResolve: 1.06,
-		Proof:  5 * time.Second,
+		Climb: 2500 * time.Millisecond, ClimbFactor: 1.7,
+		Steady: 3500 * time.Millisecond, SteadyRates: 6, SteadyRounds: 1,
+		Search: 3 * time.Second, SearchProbes: 7, SearchResolve: 1.06,
+		Proof:  4 * time.Second,
 		Settle: 250 * time.Millisecond, LongestPhase: 12 * time.Second, Repeats: 4,
+		Total: 88 * time.Second,
 	}
 }
 
@@ -41,7 +45,14 @@ func FullPace() Pace {
 		Search: 11 * time.Second, SearchProbes: 10, SearchResolve: 1.04,
 		Proof:  15 * time.Second,
 		Settle: 500 * time.Millisecond, LongestPhase: 60 * time.Second, Repeats: 10,
+		Total: 10*time.Minute - 10*time.Second,
 	}
+}
+
+// Spare returns what is left of the total for repeats and probes after elapsed,
+// the proof's two phases set aside.
+func (p Pace) Spare(elapsed time.Duration) time.Duration {
+	return p.Total - elapsed - 2*(p.Proof+p.Settle) - time.Second
 }
 
 // PhaseDuration returns how long a phase at rps must be for samples answers:

@@ -178,6 +178,9 @@ func (s *sizing) measure(ctx context.Context, spec scenarios.Phase) (analysis.Ph
 		if err != nil || summary.Verdict.Valid {
 			return summary, data, err
 		}
+		if spec.Kind == scenarios.KindProof && s.pace.Spare(time.Since(s.base)) < -s.pace.Proof {
+			return summary, data, nil // no time to repeat it; the record says that it is not valid
+		}
 		if s.repeats++; s.repeats > s.pace.Repeats {
 			s.options.Observer.Note(fmt.Sprintf("%d phases were not valid measurements: there is no use in going on", s.repeats))
 			return summary, data, errSpoiled
@@ -216,6 +219,9 @@ func (s *sizing) sweep(ctx context.Context, rates []float64) error {
 	return nil
 }
 
+// fewestProbes make a search, however little time is left.
+const fewestProbes = 4
+
 // search looks for the edge without any prediction, and returns what it measured.
 func (s *sizing) search(ctx context.Context, held, missed, limit float64) ([]record.PhaseData, error) {
 	// It begins wider than the climb's bracket and at a place of its own, and
@@ -232,7 +238,7 @@ func (s *sizing) search(ctx context.Context, held, missed, limit float64) ([]rec
 	var measured []record.PhaseData
 	for {
 		rps, more := search.Next(steps)
-		if !more {
+		if !more || len(steps) >= fewestProbes && s.pace.Spare(time.Since(s.base)) < s.pace.Search {
 			return measured, nil
 		}
 		summary, data, err := s.measure(ctx, s.spec(scenarios.KindSearch, fmt.Sprintf("search %d", len(steps)+1), rps, s.pace.Search))
