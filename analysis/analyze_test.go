@@ -15,6 +15,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/sailplan-io/sailplan/analysis/recommend"
+	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
@@ -507,6 +508,40 @@ func damagePhase(p *record.PhaseData, what int, n int64, where int) {
 		p.Samples = slices.Clone(p.Samples)
 		for i := range p.Samples {
 			p.Samples[i].At = p.Start + time.Duration(where)
+		}
+	}
+}
+
+// TestProofTooCloseToTell holds that a proof phase contradicts only when its
+// interval excludes the limit.
+func TestProofTooCloseToTell(t *testing.T) {
+	objective := []scenarios.Objective{{Quantile: 0.99, Latency: 50 * time.Millisecond}}
+	phase := func(p99 time.Duration) examined {
+		h := record.NewHistogram()
+		for i := range 5000 {
+			// A rising ramp whose 99th percentile is p99.
+			if err := h.RecordValue(int64(p99) * int64(i+1) / 4950); err != nil {
+				t.Fatal(err)
+			}
+		}
+		data := record.PhaseData{Latency: h}
+		data.Spec.Kind, data.Spec.Name = scenarios.KindProof, "below"
+		return examined{PhaseData: data, latency: stat.OfHistogram(h, nanosecond), summary: PhaseSummary{
+			Name: "below", Holds: p99 <= 50*time.Millisecond, Verdict: Verdict{Valid: true},
+		}}
+	}
+	for _, test := range []struct {
+		name     string
+		p99      time.Duration
+		expected bool
+	}{
+		{"holds", 40 * time.Millisecond, true},
+		{"misses by less than the interval", 50020 * time.Microsecond, true},
+		{"misses", 60 * time.Millisecond, false},
+	} {
+		point := proofPoint([]examined{phase(test.p99)}, objective, "below", true)
+		if point.Expected != test.expected {
+			t.Errorf("%s: got expected %v (%s), want %v", test.name, point.Expected, point.Reason, test.expected)
 		}
 	}
 }

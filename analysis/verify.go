@@ -60,8 +60,8 @@ func verify(phases []examined, predicted edgeOf, objectives []scenarios.Objectiv
 		MeasuredEnd:          string(measured.End),
 		RelativeError:        math.NaN(),
 		Tolerance:            Tolerance,
-		ObjectiveHeldBelow:   proofPoint(phases, "below", true),
-		ObjectiveMissedAbove: proofPoint(phases, "above", false),
+		ObjectiveHeldBelow:   proofPoint(phases, objectives, "below", true),
+		ObjectiveMissedAbove: proofPoint(phases, objectives, "above", false),
 	}
 	if len(search) == 0 && v.ObjectiveHeldBelow == nil && v.ObjectiveMissedAbove == nil {
 		return nil
@@ -110,9 +110,24 @@ func (v *Verification) compare(predicted, measured edgeOf) (bool, string) {
 	return false, words + fmt.Sprintf(", more than ±%.0f %%", Tolerance*100)
 }
 
+// undecided reports whether a phase lies so close to a limit that the interval of
+// its quantile holds it: then it does not say on which side it is.
+func undecided(p examined, objectives []scenarios.Objective) bool {
+	for _, o := range objectives {
+		if !o.IsLatency() {
+			continue
+		}
+		e := p.quantile(o.Quantile)
+		if limit := o.Latency.Seconds(); e.OK() && e.Low <= limit && limit <= e.High {
+			return true
+		}
+	}
+	return false
+}
+
 // proofPoint returns the last valid proof phase whose name contains side, or the
 // last one when none is valid; nil when there is none.
-func proofPoint(phases []examined, side string, shouldHold bool) *ProofPoint {
+func proofPoint(phases []examined, objectives []scenarios.Objective, side string, shouldHold bool) *ProofPoint {
 	var point *ProofPoint
 	for _, p := range ofKind(phases, scenarios.KindProof) {
 		s := p.summary
@@ -122,6 +137,10 @@ func proofPoint(phases []examined, side string, shouldHold bool) *ProofPoint {
 		point = &ProofPoint{
 			Rps: s.OfferedRps, Holds: s.Holds, Expected: s.Holds == shouldHold,
 			Valid: s.Verdict.Valid, Reason: s.HoldsReason, Phase: s.Index,
+		}
+		if !point.Expected && undecided(p, objectives) {
+			point.Expected = true
+			point.Reason += "; so close to the limit that the measurement cannot tell"
 		}
 		if !s.Verdict.Valid {
 			point.Reason += "; not a valid measurement: " + s.Verdict.Reasons[0].Message

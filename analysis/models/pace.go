@@ -27,7 +27,7 @@ type Pace struct {
 func QuickPace() Pace {
 	return Pace{
 		WarmUpChunk: 2 * time.Second, WarmUpChunks: 4,
-		Climb: 2500 * time.Millisecond, ClimbFactor: 1.7,
+		Climb: 2 * time.Second, ClimbFactor: 1.7,
 		Steady: 3500 * time.Millisecond, SteadyRates: 6, SteadyRounds: 1,
 		Search: 3 * time.Second, SearchProbes: 7, SearchResolve: 1.06,
 		Proof:  4 * time.Second,

@@ -12,8 +12,12 @@ import (
 // is taken at its word, and one that misses only when others agree.
 type Step struct {
 	RPS   float64
-	Holds bool // every objective held
+	Holds bool    // every objective held
+	Use   float64 // how much of the tightest objective was used: 1 is the limit
 }
+
+// farMiss is the use of an objective from which on a miss is not repeated.
+const farMiss = 4
 
 // Climb raises the rate until the objectives break, or lowers it until they
 // hold: it brackets the SLO edge, coarsely, for the sweep that follows.
@@ -36,7 +40,7 @@ const (
 )
 
 // Next returns the rate to try after steps, or how the climb has ended. A rate
-// that misses after a lower one has held is tried once more.
+// that misses after a lower one has held is tried once more, unless it misses by far.
 func (c Climb) Next(steps []Step) (rps float64, end ClimbEnd) {
 	if len(steps) == 0 {
 		return math.Min(c.First, c.Max), ClimbGoesOn
@@ -45,7 +49,7 @@ func (c Climb) Next(steps []Step) (rps float64, end ClimbEnd) {
 	last := steps[len(steps)-1]
 	again := len(steps) > 1 && steps[len(steps)-2].RPS == last.RPS
 	switch {
-	case held > 0 && !last.Holds && missed == last.RPS && !again:
+	case held > 0 && !last.Holds && last.Use < farMiss && missed == last.RPS && !again:
 		return last.RPS, ClimbGoesOn
 	case held > 0 && !math.IsInf(missed, 1):
 		return 0, ClimbBracketed
@@ -77,23 +81,41 @@ func Bracket(steps []Step) (held, missed float64) {
 	return held, missed
 }
 
-// SweepRates returns n rates for the steady phases: most of them around the edge,
-// where the latency bends, up to a quarter above the miss, the rest far below it,
-// where the demand of a request shows. held and missed bracket the edge; when
-// nothing missed (missed is +Inf) the sweep ends at held. None exceeds limit.
-func SweepRates(held, missed, limit float64, n int) []float64 {
-	top := math.Min(missed*1.25, limit)
-	if math.IsInf(missed, 1) {
-		top = held
+// guess returns where between held and missed the edge lies, by how much of the
+// objective was used at both, as a power of the rate.
+func guess(steps []Step, held, missed float64) float64 {
+	below, above := 0.0, 0.0
+	for _, s := range steps {
+		switch {
+		case s.Holds && s.RPS == held:
+			below = math.Max(below, s.Use)
+		case !s.Holds && s.RPS == missed:
+			above = math.Max(above, s.Use)
+		}
 	}
-	low := held * 0.3
+	if !(below > 0) || below >= 1 || !(above > 1) {
+		return math.Sqrt(held * missed)
+	}
+	return held * math.Pow(missed/held, -math.Log(below)/math.Log(above/below))
+}
+
+// SweepRates returns n rates for the steady phases after the steps of a climb:
+// most of them around the place where the climb suggests the edge, since there the
+// latency bends, the rest far below, where the demand of a request shows. When
+// nothing missed the sweep ends at what held. None exceeds limit.
+func SweepRates(steps []Step, limit float64, n int) []float64 {
+	held, missed := Bracket(steps)
+	low, start, top := held*0.3, held*0.92, held
+	if !math.IsInf(missed, 1) {
+		edge := guess(steps, held, missed)
+		start, top = edge*0.87, math.Min(edge*1.2, limit)
+	}
 	rates := make([]float64, 0, n)
-	near := (n + 1) / 2 // from 0.92 of what held to the top
+	near := (n + 1) / 2
 	far := n - near
 	for i := range far {
-		rates = append(rates, low*math.Pow(held*0.8/low, float64(i)/math.Max(1, float64(far-1))))
+		rates = append(rates, low*math.Pow(start*0.8/low, float64(i)/math.Max(1, float64(far-1))))
 	}
-	start := held * 0.92
 	for i := range near {
 		rates = append(rates, start*math.Pow(top/start, float64(i)/math.Max(1, float64(near-1))))
 	}

@@ -47,37 +47,46 @@ func TestClimb(t *testing.T) {
 
 func TestClimbGoesOnAfterAWrongMiss(t *testing.T) {
 	c := Climb{First: 300, Factor: 2, Lowest: 20, Max: 5000}
-	steps := []Step{{300, true}, {600, false}}
+	steps := []Step{{300, true, 0.5}, {600, false, 2}}
 	if rps, end := c.Next(steps); rps != 600 || end != ClimbGoesOn {
 		t.Fatalf("after one miss: got %v, %q; want the same rate again", rps, end)
 	}
-	if rps, end := c.Next(append(steps, Step{600, true})); rps != 1200 || end != ClimbGoesOn {
+	if rps, end := c.Next(append(steps, Step{600, true, 0.6})); rps != 1200 || end != ClimbGoesOn {
 		t.Errorf("after a miss that was not repeated: got %v, %q; want the next rate, 1200", rps, end)
 	}
 }
 
 func TestBracketTrustsWhatHolds(t *testing.T) {
-	held, missed := Bracket([]Step{{100, true}, {200, false}, {300, true}, {400, false}, {350, false}})
+	held, missed := Bracket([]Step{{100, true, 0}, {200, false, 2}, {300, true, 0}, {400, false, 2}, {350, false, 2}})
 	if held != 300 || missed != 350 {
 		t.Errorf("got %v, %v; want 300, 350", held, missed)
 	}
 }
 
+func TestClimbDoesNotRepeatAMissByFar(t *testing.T) {
+	c := Climb{First: 300, Factor: 2, Lowest: 20, Max: 5000}
+	if rps, end := c.Next([]Step{{300, true, 0.5}, {600, false, 11}}); end != ClimbBracketed {
+		t.Errorf("got %v, %q; want the end of the climb", rps, end)
+	}
+}
+
 func TestSweepRatesLieOnBothSidesOfTheEdge(t *testing.T) {
+	// The use grows with the square of the rate, and is 1 at 1 250/s.
+	steps := []Step{{500, true, 0.16}, {1000, true, 0.64}, {1600, false, 1.6384}, {1600, false, 1.6}}
 	for _, n := range []int{3, 6, 8} {
-		rates := SweepRates(1000, 1600, 5000, n)
+		rates := SweepRates(steps, 5000, n)
 		if len(rates) != n || !slices.IsSorted(rates) {
 			t.Errorf("%d rates: got %v, want so many, rising", n, rates)
 		}
-		if rates[0] > 400 || math.Abs(rates[n-1]-2000) > 1 {
-			t.Errorf("%d rates: got %v, want from far below what held to a quarter above the miss", n, rates)
+		if rates[0] > 400 || math.Abs(rates[n-1]-1500) > 1 {
+			t.Errorf("%d rates: got %v, want from far below what held to a fifth above the edge", n, rates)
 		}
 	}
-	if got := slices.Max(SweepRates(1000, math.Inf(1), 5000, 6)); math.Abs(got-1000) > 1 {
+	if got := slices.Max(SweepRates(steps[:2], 5000, 6)); math.Abs(got-1000) > 1 {
 		t.Errorf("nothing missed: got a highest rate of %v, want what held", got)
 	}
-	if got := slices.Max(SweepRates(1000, 1600, 1700, 6)); got > 1701 {
-		t.Errorf("got a highest rate of %v, want none above the limit of 1700", got)
+	if got := slices.Max(SweepRates(steps, 1300, 6)); got > 1301 {
+		t.Errorf("got a highest rate of %v, want none above the limit of 1300", got)
 	}
 }
 
@@ -139,7 +148,7 @@ func TestSearchRecoversFromAWrongMiss(t *testing.T) {
 		if !more {
 			break
 		}
-		steps = append(steps, Step{rps, rps <= 1500 && len(steps) != 0})
+		steps = append(steps, Step{RPS: rps, Holds: rps <= 1500 && len(steps) != 0})
 	}
 	if got := EdgeOf(steps); math.Abs(got/1500-1) > 0.1 {
 		t.Errorf("got an edge of %.0f from %v, want 1500 within a tenth", got, steps)

@@ -67,7 +67,7 @@ func (s *sizing) phases(ctx context.Context) error {
 	if held == 0 {
 		return nil // no rate holds: there is nothing to sweep
 	}
-	if err := s.sweep(ctx, models.SweepRates(held, missed, limit, s.pace.SteadyRates)); err != nil {
+	if err := s.sweep(ctx, models.SweepRates(steps, limit, s.pace.SteadyRates)); err != nil {
 		return err
 	}
 	measured, err := s.search(ctx, held, math.Min(missed, held*s.pace.ClimbFactor), limit)
@@ -204,7 +204,7 @@ func (s *sizing) climb(ctx context.Context, climb models.Climb) (steps []models.
 }
 
 func step(s analysis.PhaseSummary) models.Step {
-	return models.Step{RPS: s.OfferedRps, Holds: s.Holds}
+	return models.Step{RPS: s.OfferedRps, Holds: s.Holds, Use: s.ObjectiveUse}
 }
 
 func (s *sizing) sweep(ctx context.Context, rates []float64) error {
@@ -229,7 +229,7 @@ func (s *sizing) search(ctx context.Context, held, missed, limit float64) ([]rec
 	shift := 0.9 + 0.2*s.random.Float64()
 	search := models.Search{
 		Low:        held / 1.3 * shift,
-		High:       math.Min(missed*1.3*shift, limit),
+		High:       math.Min(missed*1.1*shift, limit),
 		Max:        limit,
 		Probes:     s.pace.SearchProbes,
 		Resolution: s.pace.SearchResolve,
@@ -238,7 +238,8 @@ func (s *sizing) search(ctx context.Context, held, missed, limit float64) ([]rec
 	var measured []record.PhaseData
 	for {
 		rps, more := search.Next(steps)
-		if !more || len(steps) >= fewestProbes && s.pace.Spare(time.Since(s.base)) < s.pace.Search {
+		late := s.pace.Spare(time.Since(s.base)) < s.pace.Search
+		if !more || late && len(steps) >= fewestProbes && models.EdgeOf(steps) > 0 {
 			return measured, nil
 		}
 		summary, data, err := s.measure(ctx, s.spec(scenarios.KindSearch, fmt.Sprintf("search %d", len(steps)+1), rps, s.pace.Search))
