@@ -156,7 +156,9 @@ func row(n int, t trial) string {
 	predicted, measured, off, below, above := "–", "–", "–", "–", "–"
 	if v := t.result.Verification; v != nil {
 		predicted, measured = rate(v.PredictedRps.Value), rate(v.MeasuredRps.Value)
-		off = fmt.Sprintf("%+.1f %%", 100*v.RelativeError)
+		if !math.IsNaN(v.RelativeError) {
+			off = fmt.Sprintf("%+.1f %%", 100*v.RelativeError)
+		}
 		below, above = proof(v.ObjectiveHeldBelow), proof(v.ObjectiveMissedAbove)
 	}
 	capacity := "–"
@@ -180,8 +182,12 @@ func proof(p *analysis.ProofPoint) string {
 	if p == nil {
 		return "–"
 	}
+	words := "missed at " + rate(p.Rps)
 	if p.Holds {
-		return fmt.Sprintf("holds at %s", rate(p.Rps))
+		words = "holds at " + rate(p.Rps)
 	}
-	return fmt.Sprintf("missed at %s", rate(p.Rps))
+	if strings.Contains(p.Reason, "cannot tell") {
+		words += ", too close to tell"
+	}
+	return words
 }

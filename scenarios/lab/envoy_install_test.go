@@ -76,7 +76,7 @@ func TestInstall(t *testing.T) {
 		{
 			name:    "no Python",
 			in:      installer{python: filepath.Join(dir, "absent"), goos: "linux", goarch: "amd64", wheels: map[string]string{"amd64": good}},
-			wantErr: "Python 3 is needed",
+			wantErr: "downloading it needs Python 3",
 		},
 		{
 			name: "no pip",
