@@ -32,7 +32,8 @@ type Endpoint struct {
 	TLS       TLS
 }
 
-// PhaseKind is what a phase is for. Only steady phases enter a fit of demand.
+// PhaseKind is what a phase is for. Climb and steady phases enter the fits;
+// search and proof phases never do, since they are held against them.
 type PhaseKind string
 
 // The kinds of phase.
