@@ -84,6 +84,7 @@ type series struct {
 	name    string
 	file    file
 	pending []byte // guarded by Writer.mu
+	taken   int64  // bytes of all lines so far, written or pending; likewise
 	writing []byte // of the writer's goroutine
 }
 

@@ -16,11 +16,20 @@ const maxLine = 16 << 20
 // the file and the line. A last line without a line break is what a killed
 // process leaves: if use refuses it, that is no error, and torn is true.
 func eachLine(path string, use func(text []byte) error) (torn bool, err error) {
+	return eachLineFrom(path, 0, use)
+}
+
+// eachLineFrom is eachLine from an offset in bytes on, where a line begins. The
+// lines are counted from there.
+func eachLineFrom(path string, from int64, use func(text []byte) error) (torn bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		return false, err
+	}
 	reader := bufio.NewReaderSize(f, 64<<10)
 	var line []byte
 	for number := 1; ; number++ {

@@ -29,7 +29,9 @@ type PhaseWriter struct {
 	index int
 	spec  scenarios.Phase
 	begun time.Duration
-	every time.Duration // intervals are gathered up to this length; 0: as they come
+	// samplesFrom is the offset in the file of samples from which on they lie.
+	samplesFrom int64
+	every       time.Duration // intervals are gathered up to this length; 0: as they come
 
 	mu       sync.Mutex // guards all below; taken before Writer.mu
 	data     PhaseData
@@ -58,6 +60,8 @@ func newPhaseWriter(w *Writer, index int, spec scenarios.Phase, now time.Duratio
 		byName:  map[string]int{},
 		live:    Tick{Start: now, At: now},
 		scratch: gathered{latency: NewHistogram(), sendLag: NewHistogram()},
+		// The caller holds the writer's lock.
+		samplesFrom: w.firstPlaceLocked(),
 	}
 	if every := IntervalFor(spec.Duration); every > time.Second {
 		p.every = every
@@ -231,12 +235,18 @@ func (p *PhaseWriter) End(facts Phase) (PhaseData, error) {
 	data.Phase = facts
 	p.data, p.scratch, p.byName = PhaseData{}, gathered{}, nil
 
+	p.w.flush()
+	samples, err := p.w.samplesFrom(p.samplesFrom)
+	if err != nil {
+		p.w.fail(err)
+	}
 	p.w.mu.Lock()
 	if p.w.phase != p {
 		p.w.mu.Unlock()
 		return data, errClosed
 	}
-	data.Samples = p.w.spacing.within(p.w.samples, facts.Start, facts.End)
+	// What belongs to the phase is copied: the others' memory goes.
+	data.Samples = p.w.spacing.within(samples, facts.Start, facts.End)
 	p.w.eventLocked(Event{
 		At: facts.End, Kind: EventPhaseEnd, Phase: p.index, Subject: p.spec.Name, Message: ending(facts),
 	})

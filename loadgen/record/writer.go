@@ -12,7 +12,7 @@ import (
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
-// memoryOfSamples is how long a sample is kept in memory outside phases: long
+// memoryOfSamples is how far before a phase its samples are looked for: far
 // enough for the one before a phase of a source that is scraped once a minute.
 const memoryOfSamples = 2 * time.Minute
 
@@ -29,12 +29,12 @@ type Writer struct {
 	open  openFunc
 	since func() time.Duration // time since the base
 
-	// mu guards run, phase, samples, spacing, onTick, closed, err and what the
-	// series have pending.
+	// mu guards run, phase, recent, spacing, onTick, closed, err and what the
+	// series have pending and taken.
 	mu      sync.Mutex
 	run     Run
 	phase   *PhaseWriter // the open one
-	samples []Sample     // of the open phase and a while before it, in order of time
+	recent  []place      // of the samples of the last memoryOfSamples, as they came
 	spacing *spacing
 	onTick  func(Tick)
 	closed  bool
@@ -205,36 +205,56 @@ func (w *Writer) Sample(sample Sample) {
 	line, err := json.Marshal(sample)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	offset := w.sampled.taken
 	if !w.appendLocked(w.sampled, line, err) {
 		return
 	}
 	w.spacing.note(sample)
-	w.samples = append(w.samples, sample)
-	// A scraped source tells of instants that are past.
-	for i := len(w.samples) - 1; i > 0 && w.samples[i].At < w.samples[i-1].At; i-- {
-		w.samples[i], w.samples[i-1] = w.samples[i-1], w.samples[i]
-	}
-	w.forgetSamplesLocked()
-}
-
-// forgetSamplesLocked drops samples that no phase can need any more.
-func (w *Writer) forgetSamplesLocked() {
-	if len(w.samples) == 0 {
-		return
-	}
-	oldest := w.samples[len(w.samples)-1].At - memoryOfSamples
-	if w.phase != nil {
-		oldest = min(oldest, w.phase.begun-memoryOfSamples)
-	}
+	w.recent = append(w.recent, place{at: sample.At, offset: offset})
 	keep := 0
-	for keep < len(w.samples) && w.samples[keep].At < oldest {
+	for w.recent[keep].at < sample.At-memoryOfSamples {
 		keep++
 	}
 	// Copying now and then rather than each time costs little, and lets go of
 	// the memory in front.
-	if keep > len(w.samples)/2 {
-		w.samples = append([]Sample(nil), w.samples[keep:]...)
+	if keep > len(w.recent)/2 {
+		w.recent = append([]place(nil), w.recent[keep:]...)
 	}
+}
+
+// place is where in its file a sample stands. The samples themselves are not
+// kept: a phase can last for days.
+type place struct {
+	at     time.Duration
+	offset int64
+}
+
+// firstPlaceLocked returns the offset from which on the samples lie that a phase
+// that begins now can need.
+func (w *Writer) firstPlaceLocked() int64 {
+	if len(w.recent) == 0 {
+		return w.sampled.taken
+	}
+	return w.recent[0].offset
+}
+
+// samplesFrom reads the samples back that stand in their file from an offset on,
+// in order of time. After an error while writing, these are all there are.
+func (w *Writer) samplesFrom(offset int64) ([]Sample, error) {
+	var samples []Sample
+	_, err := eachLineFrom(filepath.Join(w.dir, samplesFile), offset, func(text []byte) error {
+		var sample Sample
+		if err := json.Unmarshal(text, &sample); err != nil {
+			return err
+		}
+		samples = append(samples, sample)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("run directory %s: read samples back: %w", w.dir, err)
+	}
+	sortSamples(samples)
+	return samples, nil
 }
 
 // Event records an event. One whose Phase is −1 while a phase is running belongs
@@ -270,6 +290,7 @@ func (w *Writer) appendLocked(to *series, line []byte, err error) bool {
 		return false
 	}
 	to.pending = append(append(to.pending, line...), '\n')
+	to.taken += int64(len(line)) + 1
 	w.wake()
 	return true
 }

@@ -353,7 +353,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	for n := range 1200 { // twenty minutes outside phases
 		w.Sample(sampleAt(time.Duration(n) * time.Second))
 	}
-	if kept := len(w.samples); kept > 300 {
+	if kept := len(w.recent); kept > 300 {
 		t.Errorf("%d samples are kept, want those of some two minutes", kept)
 	}
 	*now = 1200 * time.Second
