@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sailplan-io/sailplan/loadgen/h2"
+	"github.com/sailplan-io/sailplan/loadgen/exchange"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
@@ -38,7 +38,7 @@ func Check(ctx context.Context, plan scenarios.Plan) (Reachable, error) {
 	if state, ok := o.link.State(); ok {
 		found.TLSVersion, found.CipherSuite = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 	}
-	if limit, ok := o.h2.PeerLimit(); ok {
+	if limit, ok := o.conn.PeerLimit(); ok {
 		found.MaxStreams = int64(limit)
 	}
 	for kind, r := range c.config.Requests {
@@ -50,7 +50,7 @@ func Check(ctx context.Context, plan scenarios.Plan) (Reachable, error) {
 		answer.Request = r.Name
 		found.Answers = append(found.Answers, answer)
 	}
-	o.h2.Shutdown()
+	o.conn.Shutdown()
 	_, _ = o.push()
 	if err := o.link.Close(); err != nil {
 		return found, fmt.Errorf("close the connection to %s: %w", plan.Endpoint.Address, err)
@@ -63,22 +63,22 @@ func (o opened) ask(ctx context.Context, kind int, timeout time.Duration) (Answe
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	begin := time.Now()
-	if err := o.pump(ctx, func() bool { return o.h2.Free() > 0 || o.h2.Leaving() }); err != nil {
+	if err := o.pump(ctx, func() bool { return o.conn.Free() > 0 || o.conn.Leaving() }); err != nil {
 		return Answer{}, fmt.Errorf("wait for a stream: %w", err)
 	}
-	if o.h2.Leaving() {
+	if o.conn.Leaving() {
 		return Answer{}, errors.New("the server sent GOAWAY")
 	}
-	o.h2.Start(kind, 0)
-	if err := o.pump(ctx, func() bool { return len(o.h2.Done()) > 0 }); err != nil {
+	o.conn.Start(kind, 0, nil)
+	if err := o.pump(ctx, func() bool { return len(o.conn.Done()) > 0 }); err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return Answer{}, fmt.Errorf("no answer within %s: %w", timeout, err)
 		}
 		return Answer{}, err
 	}
-	d := o.h2.Done()[0]
-	o.h2.Forget()
-	if d.Outcome != h2.Answered {
+	d := o.conn.Done()[0]
+	o.conn.Forget()
+	if d.Outcome != exchange.Answered {
 		return Answer{}, fmt.Errorf("no answer: %s", d.Class)
 	}
 	return Answer{

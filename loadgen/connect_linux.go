@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sailplan-io/sailplan/loadgen/dial"
+	"github.com/sailplan-io/sailplan/loadgen/exchange"
 	"github.com/sailplan-io/sailplan/loadgen/h2"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
@@ -26,7 +27,7 @@ type connector struct {
 // opened is a connection that is ready for requests.
 type opened struct {
 	link *dial.Link
-	h2   *h2.Conn
+	conn exchange.Conn
 }
 
 // defaultConnectTimeout holds where the plan says nothing.
@@ -68,7 +69,7 @@ func (c *connector) open(ctx context.Context) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
-	o := opened{link: link, h2: h2.New(c.config)}
+	o := opened{link: link, conn: h2.New(c.config)}
 	if err := o.greet(ctx); err != nil {
 		_ = link.Close()
 		return opened{}, fmt.Errorf("open an HTTP/2 connection to %s: %w", c.options.Address, dial.Late(c.options.Address, err))
@@ -78,7 +79,7 @@ func (c *connector) open(ctx context.Context) (opened, error) {
 
 // greet exchanges settings.
 func (o opened) greet(ctx context.Context) error {
-	err := o.pump(ctx, func() bool { return o.h2.Ready() })
+	err := o.pump(ctx, func() bool { return o.conn.Ready() })
 	protocol := "HTTP/2"
 	if _, sealed := o.link.State(); !sealed {
 		protocol = "HTTP/2 in cleartext, without TLS"
@@ -104,10 +105,10 @@ func (o opened) pump(ctx context.Context, done func() bool) error {
 		if err := o.pull(buffer); err != nil {
 			return err
 		}
-		if done() && !blocked && len(o.h2.Out()) == 0 {
+		if done() && !blocked && len(o.conn.Out()) == 0 {
 			return nil
 		}
-		if len(o.h2.Out()) > 0 && !blocked {
+		if len(o.conn.Out()) > 0 && !blocked {
 			continue
 		}
 		if err := o.link.Wait(ctx, blocked); err != nil {
@@ -123,13 +124,13 @@ func (o opened) push() (blocked bool, err error) {
 			return err == dial.ErrWouldBlock, ignoreWouldBlock(err)
 		}
 	}
-	for len(o.h2.Out()) > 0 {
-		n, err := o.link.Write(o.h2.Out())
-		o.h2.Wrote(n)
+	for len(o.conn.Out()) > 0 {
+		n, err := o.link.Write(o.conn.Out())
+		o.conn.Wrote(n)
 		if err != nil {
 			return err == dial.ErrWouldBlock, ignoreWouldBlock(err)
 		}
-		o.h2.Pump()
+		o.conn.Pump()
 	}
 	return false, nil
 }
@@ -139,7 +140,7 @@ func (o opened) pull(buffer []byte) error {
 	for {
 		n, err := o.link.Read(buffer)
 		if n > 0 {
-			if err := o.h2.Ingest(buffer[:n], 0); err != nil {
+			if err := o.conn.Ingest(buffer[:n], 0); err != nil {
 				_, _ = o.push() // the GOAWAY, if it can be
 				return err
 			}

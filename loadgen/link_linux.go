@@ -3,19 +3,19 @@ package loadgen
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sailplan-io/sailplan/loadgen/dial"
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
-	"github.com/sailplan-io/sailplan/loadgen/h2"
 )
 
 // link is one connection of a worker.
 type link struct {
 	dial       *dial.Link
-	h2         *h2.Conn
+	conn       exchange.Conn
 	tag        int32 // place in worker.links
 	generation int32
 	place      int // that it fills; −1 when another one does already
@@ -76,7 +76,7 @@ func (q *linkQueue) take() *link {
 	return nil
 }
 
-func (l *link) usable() bool { return !l.closed && !l.blocked && l.h2.Free() > 0 }
+func (l *link) usable() bool { return !l.closed && !l.blocked && l.conn.Free() > 0 }
 
 // offer puts a link that can start a stream at the end of the queue.
 func (w *worker) offer(l *link) {
@@ -107,7 +107,7 @@ func (w *worker) attach(place int, o opened) error {
 		tag = int32(len(w.links) - 1)
 	}
 	w.generation++
-	l := &link{dial: o.link, h2: o.h2, tag: tag, generation: w.generation, place: place, since: w.now()}
+	l := &link{dial: o.link, conn: o.conn, tag: tag, generation: w.generation, place: place, since: w.now()}
 	if err := w.poll.control(unix.EPOLL_CTL_ADD, o.link.FD(), unix.EPOLLIN|unix.EPOLLRDHUP, tag, l.generation); err != nil {
 		_ = o.link.Close()
 		return err
@@ -140,7 +140,7 @@ func (w *worker) receive(l *link) int64 {
 			if w.run != nil {
 				w.run.counts.BytesReceived += int64(n)
 			}
-			failure := l.h2.Ingest(w.buffer[:n], now)
+			failure := l.conn.Ingest(w.buffer[:n], now)
 			w.drain(l, now)
 			if failure != nil {
 				w.push(l) // the GOAWAY
@@ -153,6 +153,10 @@ func (w *worker) receive(l *link) int64 {
 			w.settle(l)
 			return now
 		case err != nil:
+			if err == io.EOF {
+				l.conn.Ended(now)
+				w.drain(l, now)
+			}
 			w.drop(l, exchange.ConnectionLost)
 			return now
 		}
@@ -161,31 +165,31 @@ func (w *worker) receive(l *link) int64 {
 
 // drain takes over what has ended on a link.
 func (w *worker) drain(l *link, now int64) {
-	done := l.h2.Done()
+	done := l.conn.Done()
 	for i := range done {
-		l.served = l.served || done[i].Outcome == h2.Answered
+		l.served = l.served || done[i].Outcome == exchange.Answered
 		if w.run != nil {
 			w.complete(&done[i], now)
 		}
 	}
-	l.h2.Forget()
+	l.conn.Forget()
 }
 
 // settle follows up on what a peer has sent.
 func (w *worker) settle(l *link) {
-	if n := l.h2.GoAways(); n > l.goAways {
+	if n := l.conn.GoAways(); n > l.goAways {
 		w.facts.GoAways += int64(n - l.goAways)
 		l.goAways = n
 	}
-	if limit, ok := l.h2.PeerLimit(); ok && (w.facts.MaxStreams == 0 || int64(limit) < w.facts.MaxStreams) {
+	if limit, ok := l.conn.PeerLimit(); ok && (w.facts.MaxStreams == 0 || int64(limit) < w.facts.MaxStreams) {
 		w.facts.MaxStreams = int64(limit)
 	}
-	if len(l.h2.Out()) > 0 {
+	if len(l.conn.Out()) > 0 {
 		w.touch(l)
 	}
-	if l.h2.Leaving() {
+	if l.conn.Leaving() {
 		w.replace(l)
-		if l.h2.Active() == 0 {
+		if l.conn.Active() == 0 {
 			w.drop(l, exchange.GoneAway)
 		}
 		return
@@ -217,14 +221,14 @@ func (w *worker) push(l *link) {
 	if l.dial.Pending() {
 		err = l.dial.Flush()
 	}
-	for err == nil && len(l.h2.Out()) > 0 {
+	for err == nil && len(l.conn.Out()) > 0 {
 		var n int
-		n, err = l.dial.Write(l.h2.Out())
-		l.h2.Wrote(n)
+		n, err = l.dial.Write(l.conn.Out())
+		l.conn.Wrote(n)
 		if w.run != nil {
 			w.run.counts.BytesSent += int64(n)
 		}
-		l.h2.Pump()
+		l.conn.Pump()
 	}
 	switch {
 	case err == nil:
@@ -265,7 +269,7 @@ func (w *worker) drop(l *link, class exchange.Class) {
 		return
 	}
 	l.closed = true
-	l.h2.Fail(class)
+	l.conn.Fail(class)
 	w.drain(l, w.now())
 	w.replace(l)
 	_ = l.dial.Close() // which takes it out of the poller, too

@@ -147,7 +147,7 @@ func (r *run) shed(class exchange.Class) {
 // answered counts a complete answer.
 func (r *run) answered(status int32, class exchange.Class, backend string) {
 	r.counts.Answered++
-	if exchange.IsBad(int(status)) {
+	if exchange.IsBad(int(status), class) {
 		r.counts.Bad++
 	}
 	if status > 0 && int(status) < len(r.statuses) {

@@ -2,7 +2,6 @@ package loadgen
 
 import (
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
-	"github.com/sailplan-io/sailplan/loadgen/h2"
 )
 
 // maxRetries is how often a request that was not processed because of a GOAWAY is
@@ -110,7 +109,7 @@ func (w *worker) fill(now int64) {
 func (w *worker) start(l *link, token uint32) {
 	rec := &w.records[token]
 	rec.link = l
-	rec.slot = l.h2.Start(int(rec.kind), token)
+	rec.slot = l.conn.Start(int(rec.kind), token, nil)
 	if rec.retries == 0 {
 		l.fresh = append(l.fresh, token)
 	}
@@ -177,25 +176,25 @@ func (w *worker) retire(token uint32) {
 }
 
 // complete takes over what a connection reports as ended.
-func (w *worker) complete(d *h2.Completion, now int64) {
+func (w *worker) complete(d *exchange.Completion, now int64) {
 	r := w.run
 	rec := &w.records[d.Token]
 	rec.link = nil
 	switch d.Outcome {
-	case h2.Answered:
+	case exchange.Answered:
 		hists := &r.set.requests[rec.kind]
 		observe(hists.Latency, now-rec.intended)
 		observe(hists.Service, now-rec.sent)
 		r.answered(d.Status, d.Class, d.Backend)
 		w.retire(d.Token)
 		return
-	case h2.Refused:
+	case exchange.Refused:
 		if !rec.refused {
 			rec.refused = true
 			w.retry(d.Token, d.Class)
 			return
 		}
-	case h2.Unprocessed:
+	case exchange.Unprocessed:
 		w.retry(d.Token, d.Class)
 		return
 	}
@@ -239,7 +238,7 @@ func (w *worker) expire(now int64) {
 			break
 		}
 		if rec.link != nil {
-			rec.link.h2.Cancel(rec.slot)
+			rec.link.conn.Cancel(rec.slot)
 			w.touch(rec.link)
 			w.offer(rec.link)
 		} else {

@@ -280,7 +280,7 @@ func (w *worker) finish(now int64) {
 	for token := w.oldest; token >= 0; token = w.records[token].after {
 		// Unanswered when the load was stopped: they stay in flight in the counts.
 		if rec := &w.records[token]; rec.link != nil {
-			rec.link.h2.Cancel(rec.slot)
+			rec.link.conn.Cancel(rec.slot)
 			w.touch(rec.link)
 		}
 	}
@@ -324,7 +324,7 @@ func (w *worker) shutDown() {
 		if l == nil || l.closed {
 			continue
 		}
-		l.h2.Shutdown()
+		l.conn.Shutdown()
 		w.push(l)
 		w.drop(l, exchange.ConnectionLost)
 	}

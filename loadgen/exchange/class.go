@@ -22,6 +22,27 @@ const (
 	NoRoute           // 404 of a proxy without a route
 	Service4xx        // any other 4xx
 	Service5xx        // any other 5xx
+	CheckFailed       // a good status, but not what the request's check wants
+	Unauthorized      // 401, or 403 that is not a proxy's: the credential is no good (any more)
+
+	// Answers of gRPC, by grpc-status; 0 is Good.
+	GRPCCancelled
+	GRPCUnknown
+	GRPCInvalidArgument
+	GRPCDeadlineExceeded
+	GRPCNotFound
+	GRPCAlreadyExists
+	GRPCPermissionDenied
+	GRPCResourceExhausted
+	GRPCFailedPrecondition
+	GRPCAborted
+	GRPCOutOfRange
+	GRPCUnimplemented
+	GRPCInternal
+	GRPCUnavailable
+	GRPCDataLoss
+	GRPCUnauthenticated
+	GRPCOther // any other number, or none at all
 
 	// No complete answer.
 	ResetNoError // the peer reset the stream, by its error code
@@ -62,6 +83,14 @@ func (c Class) String() string {
 		ConnectFailure: "connect-failure", UpstreamReset: "upstream-reset", Timeout504: "timeout-504",
 		FaultInjected: "fault-injected", RateLimited: "rate-limited", RBACDenied: "rbac-denied",
 		NoRoute: "no-route", Service4xx: "service-4xx", Service5xx: "service-5xx",
+		CheckFailed: "check-failed", Unauthorized: "unauthorized",
+		GRPCCancelled: "grpc-cancelled", GRPCUnknown: "grpc-unknown", GRPCInvalidArgument: "grpc-invalid-argument",
+		GRPCDeadlineExceeded: "grpc-deadline-exceeded", GRPCNotFound: "grpc-not-found",
+		GRPCAlreadyExists: "grpc-already-exists", GRPCPermissionDenied: "grpc-permission-denied",
+		GRPCResourceExhausted: "grpc-resource-exhausted", GRPCFailedPrecondition: "grpc-failed-precondition",
+		GRPCAborted: "grpc-aborted", GRPCOutOfRange: "grpc-out-of-range", GRPCUnimplemented: "grpc-unimplemented",
+		GRPCInternal: "grpc-internal", GRPCUnavailable: "grpc-unavailable", GRPCDataLoss: "grpc-data-loss",
+		GRPCUnauthenticated: "grpc-unauthenticated", GRPCOther: "grpc-other",
 		ResetNoError: "reset-no-error", ResetProtocol: "reset-protocol-error", ResetInternal: "reset-internal-error",
 		ResetFlowControl: "reset-flow-control-error", ResetSettingsTimeout: "reset-settings-timeout",
 		ResetStreamClosed: "reset-stream-closed", ResetFrameSize: "reset-frame-size-error",
@@ -88,8 +117,22 @@ func ResetClass(code uint32) Class {
 	return ResetNoError + Class(code)
 }
 
-// IsBad reports whether an answer with this status counts as an error: 5xx or 429.
-func IsBad(status int) bool { return status >= 500 || status == 429 }
+// GRPCClass returns the class of an answer by its grpc-status.
+func GRPCClass(code uint32) Class {
+	switch {
+	case code == 0:
+		return Good
+	case code > uint32(GRPCUnauthenticated-GRPCCancelled)+1:
+		return GRPCOther
+	}
+	return GRPCCancelled + Class(code-1)
+}
+
+// IsBad reports whether an answer counts as an error: 5xx or 429, a failed check,
+// or a gRPC status other than 0.
+func IsBad(status int, class Class) bool {
+	return status >= 500 || status == 429 || class == CheckFailed || class >= GRPCCancelled && class <= GRPCOther
+}
 
 // Evidence is what an answer shows of who made it.
 type Evidence uint8
@@ -157,6 +200,8 @@ func Classify(status int, e Evidence) Class {
 		return RateLimited
 	case status == 403 && e&bodyRBAC != 0:
 		return RBACDenied
+	case status == 401, status == 403:
+		return Unauthorized
 	case status == 404 && byProxy:
 		return NoRoute
 	case status >= 500:

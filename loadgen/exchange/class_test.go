@@ -28,7 +28,8 @@ func TestClassify(t *testing.T) {
 		{"route timeout", 504, proxy, "upstream request timeout", exchange.Timeout504},
 		{"rate limit", 429, proxy, "local_rate_limited", exchange.RateLimited},
 		{"rbac", 403, proxy, "RBAC: access denied", exchange.RBACDenied},
-		{"403 of the service", 403, upstream, "forbidden", exchange.Service4xx},
+		{"403 of the service", 403, upstream, "forbidden", exchange.Unauthorized},
+		{"401", 401, upstream, "", exchange.Unauthorized},
 		{"no route", 404, proxy, "", exchange.NoRoute},
 		{"404 of the service", 404, upstream, "404 page not found", exchange.Service4xx},
 		{"404 without a proxy", 404, 0, "404 page not found", exchange.Service4xx},
@@ -85,9 +86,37 @@ func TestClassNames(t *testing.T) {
 }
 
 func TestIsBad(t *testing.T) {
-	for status, want := range map[int]bool{200: false, 404: false, 428: false, 429: true, 499: false, 500: true, 503: true, 599: true} {
-		if got := exchange.IsBad(status); got != want {
-			t.Errorf("IsBad(%d) = %t, want %t", status, got, want)
+	tests := []struct {
+		status int
+		class  exchange.Class
+		want   bool
+	}{
+		{200, exchange.Good, false}, {404, exchange.Service4xx, false}, {428, exchange.Service4xx, false},
+		{429, exchange.RateLimited, true}, {499, exchange.Service4xx, false}, {500, exchange.Service5xx, true},
+		{503, exchange.Overflow, true}, {599, exchange.Service5xx, true},
+		{200, exchange.CheckFailed, true}, {401, exchange.Unauthorized, false},
+		{200, exchange.GRPCCancelled, true}, {200, exchange.GRPCUnavailable, true}, {200, exchange.GRPCOther, true},
+	}
+	for _, tt := range tests {
+		if got := exchange.IsBad(tt.status, tt.class); got != tt.want {
+			t.Errorf("IsBad(%d, %s) = %t, want %t", tt.status, tt.class, got, tt.want)
+		}
+	}
+}
+
+// The codes are those of the gRPC core documentation (statuscodes).
+func TestGRPCClass(t *testing.T) {
+	tests := []struct {
+		code uint32
+		want string
+	}{
+		{0, "good"}, {1, "grpc-cancelled"}, {2, "grpc-unknown"}, {4, "grpc-deadline-exceeded"}, {5, "grpc-not-found"},
+		{7, "grpc-permission-denied"}, {8, "grpc-resource-exhausted"}, {12, "grpc-unimplemented"}, {13, "grpc-internal"},
+		{14, "grpc-unavailable"}, {16, "grpc-unauthenticated"}, {17, "grpc-other"}, {1 << 31, "grpc-other"},
+	}
+	for _, tt := range tests {
+		if got := exchange.GRPCClass(tt.code).String(); got != tt.want {
+			t.Errorf("GRPCClass(%d) = %s, want %s", tt.code, got, tt.want)
 		}
 	}
 }

@@ -15,7 +15,7 @@ func roundTrips(tb testing.TB, batch int) func() {
 	p.want(nil)
 	p.frames()
 	// The first answer fills the tables, the later ones are indices.
-	p.conn.Start(0, 0)
+	p.conn.Start(0, 0, nil)
 	p.headers(1, true, ":status", "200", "server", "envoy", "content-type", "text/plain", "x-backend", "pod-1")
 	p.want(nil)
 	p.frames()
@@ -35,7 +35,7 @@ func roundTrips(tb testing.TB, batch int) func() {
 	return func() {
 		for i := range batch {
 			id := p.conn.nextID
-			p.conn.Start(0, uint32(i))
+			p.conn.Start(0, uint32(i), nil)
 			setID(answers[i*len(answer):], id)
 			setID(answers[i*len(answer)+second:], id)
 		}

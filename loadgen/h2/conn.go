@@ -38,10 +38,11 @@ const (
 
 // Conn is one connection. All methods belong to one goroutine.
 type Conn struct {
-	cfg     *Config
-	encoder encoder
-	decoder *hpack.Decoder
-	meta    meta
+	cfg      *Config
+	requests []exchange.Request
+	encoder  encoder
+	decoder  *hpack.Decoder
+	meta     meta
 
 	streams   []stream
 	free      int32 // first free slot, −1: none
@@ -58,7 +59,7 @@ type Conn struct {
 
 	out  []byte
 	took int // bytes of out that were written
-	done []Completion
+	done []exchange.Completion
 
 	pend     []byte // a frame that has come in part
 	skip     int    // bytes of DATA still to come
@@ -76,6 +77,8 @@ type Conn struct {
 	dead     bool
 }
 
+var _ exchange.Conn = (*Conn)(nil)
+
 // Error is a connection error: the peer has been sent a GOAWAY with Code (in
 // Out), and the connection is of no more use.
 type Error struct {
@@ -89,7 +92,7 @@ func (e *Error) Error() string { return fmt.Sprintf("http/2 %s: %s", e.Code, e.R
 // New returns a connection with its preface in Out.
 func New(cfg *Config) *Conn {
 	c := &Conn{
-		cfg: cfg, encoder: newEncoder(len(cfg.Requests)), free: -1, nextID: 1, skipSlot: -1,
+		cfg: cfg, requests: cfg.Requests, encoder: newEncoder(len(cfg.Requests)), free: -1, nextID: 1, skipSlot: -1,
 		peerMax: math.MaxUint32, peerFrame: maxFrame, peerWindow: initialWindow, sendWindow: initialWindow,
 	}
 	c.decoder = hpack.NewDecoder(4096, c.emit)
@@ -140,29 +143,47 @@ func (c *Conn) Wrote(n int) {
 }
 
 // Done returns what ended since the last Forget, valid until then.
-func (c *Conn) Done() []Completion { return c.done }
+func (c *Conn) Done() []exchange.Completion { return c.done }
 
 // Forget empties Done.
 func (c *Conn) Forget() { c.done = c.done[:0] }
 
 // Start opens a stream for a kind of request. The token comes back in Done. The
 // slot is for Cancel. It must not be called when Free is 0.
-func (c *Conn) Start(kind int, token uint32) (slot int32) {
-	request := &c.cfg.Requests[kind]
+func (c *Conn) Start(kind int, token uint32, v *exchange.Variation) (slot int32) {
+	request := &c.requests[kind]
 	id := c.nextID
 	c.nextID += 2
 	if c.nextID > maxStreamID-2 {
 		c.goneAway = true // identifiers are used up
 	}
 	slot, s := c.open(id, token, kind)
-	c.writeBlock(id, c.encoder.block(kind, request.Fields), len(request.Body) == 0)
-	if len(request.Body) > 0 {
+	block := c.encoder.block(kind, request.Fields)
+	s.body = request.Body
+	if v != nil {
+		block = c.encoder.vary(block, v)
+		if v.HasBody {
+			s.own = append(s.own[:0], v.Body...)
+			s.body = s.own
+		}
+	}
+	c.writeBlock(id, block, len(s.body) == 0)
+	if len(s.body) > 0 {
 		s.uploading = true
 		c.uploads = append(c.uploads, slot)
 		c.Pump()
 	}
 	return slot
 }
+
+// Update replaces the kinds of request for streams that are opened from now on.
+func (c *Conn) Update(requests []exchange.Request) {
+	c.requests = requests
+	c.encoder.forget()
+}
+
+// Ended does nothing: the end of a connection ends no answer of HTTP/2.
+func (c *Conn) Ended(int64) {}
 
 // writeBlock writes a header block, in pieces when the peer's frames are too
 // small for it.
@@ -193,7 +214,7 @@ func (c *Conn) Pump() {
 	for i := 0; i < len(c.uploads); {
 		slot := c.uploads[i]
 		s := &c.streams[slot]
-		body := c.cfg.Requests[s.kind].Body
+		body := s.body
 		for s.sent < len(body) && len(c.out)-c.took < uploadBuffer {
 			n := int(min(int64(len(body)-s.sent), s.sendWindow, c.sendWindow, int64(c.peerFrame)))
 			if n <= 0 {

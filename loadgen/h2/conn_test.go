@@ -35,7 +35,7 @@ func TestGreeting(t *testing.T) {
 func TestRequestIsWritten(t *testing.T) {
 	p := greeted(t)
 	for i := range 3 {
-		p.conn.Start(0, uint32(i))
+		p.conn.Start(0, uint32(i), nil)
 		frames := p.frames()
 		if len(frames) != 1 || frames[0].kind != http2.FrameHeaders || !frames[0].end || frames[0].id != uint32(2*i+1) {
 			t.Fatalf("wrote %+v, want HEADERS that end stream %d", frames, 2*i+1)
@@ -54,7 +54,7 @@ func exchanges() []struct {
 	name    string
 	kind    int
 	answer  func(*peer)
-	outcome Outcome
+	outcome exchange.Outcome
 	class   exchange.Class
 	status  int32
 	bytes   int64
@@ -66,32 +66,32 @@ func exchanges() []struct {
 		name    string
 		kind    int
 		answer  func(*peer)
-		outcome Outcome
+		outcome exchange.Outcome
 		class   exchange.Class
 		status  int32
 		bytes   int64
 	}{
-		{"without body", 0, func(p *peer) { p.headers(1, true, ":status", "204") }, Answered, exchange.Good, 204, 0},
+		{"without body", 0, func(p *peer) { p.headers(1, true, ":status", "204") }, exchange.Answered, exchange.Good, 204, 0},
 		{"with body", 0, func(p *peer) {
 			p.headers(1, false, ":status", "200", "content-type", "text/plain")
 			p.write(data(1, false, "hello"))
 			p.write(data(1, true, " world"))
-		}, Answered, exchange.Good, 200, 11},
+		}, exchange.Answered, exchange.Good, 200, 11},
 		{"body ends in an empty frame", 0, func(p *peer) {
 			p.headers(1, false, ":status", "200")
 			p.write(data(1, false, "hello"))
 			p.write(data(1, true, ""))
-		}, Answered, exchange.Good, 200, 5},
+		}, exchange.Answered, exchange.Good, 200, 5},
 		{"padded", 0, func(p *peer) {
 			p.headers(1, false, ":status", "200")
 			p.write(func(f *http2.Framer) error { return f.WriteDataPadded(1, true, []byte("abc"), make([]byte, 50)) })
-		}, Answered, exchange.Good, 200, 3},
+		}, exchange.Answered, exchange.Good, 200, 3},
 		{"padded headers with priority", 0, func(p *peer) {
 			p.write(func(f *http2.Framer) error {
 				return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: p.encode(":status", "200"), EndStream: true,
 					EndHeaders: true, PadLength: 7, Priority: http2.PriorityParam{StreamDep: 3, Weight: 9}})
 			})
-		}, Answered, exchange.Good, 200, 0},
+		}, exchange.Answered, exchange.Good, 200, 0},
 		{"continuations", 0, func(p *peer) {
 			block := p.encode(":status", "200", "x-long", strings.Repeat("z", 500))
 			p.write(func(f *http2.Framer) error {
@@ -99,65 +99,65 @@ func exchanges() []struct {
 			})
 			p.write(func(f *http2.Framer) error { return f.WriteContinuation(1, false, block[3:40]) })
 			p.write(func(f *http2.Framer) error { return f.WriteContinuation(1, true, block[40:]) })
-		}, Answered, exchange.Good, 200, 0},
+		}, exchange.Answered, exchange.Good, 200, 0},
 		{"informational first", 0, func(p *peer) {
 			p.headers(1, false, ":status", "100")
 			p.headers(1, false, ":status", "103", "link", "</a>")
 			p.headers(1, true, ":status", "200")
-		}, Answered, exchange.Good, 200, 0},
+		}, exchange.Answered, exchange.Good, 200, 0},
 		{"trailers", 0, func(p *peer) {
 			p.headers(1, false, ":status", "200")
 			p.write(data(1, false, "hello"))
 			p.headers(1, true, "grpc-status", "0")
-		}, Answered, exchange.Good, 200, 5},
+		}, exchange.Answered, exchange.Good, 200, 5},
 		{"pings and unknown frames between", 0, func(p *peer) {
 			p.headers(1, false, ":status", "200")
 			p.write(func(f *http2.Framer) error { return f.WritePing(false, [8]byte{1}) })
 			p.write(func(f *http2.Framer) error { return f.WriteRawFrame(0x42, 0xff, 1, []byte("what")) })
 			p.write(func(f *http2.Framer) error { return f.WritePriority(1, http2.PriorityParam{StreamDep: 0, Weight: 1}) })
 			p.write(data(1, true, "x"))
-		}, Answered, exchange.Good, 200, 1},
+		}, exchange.Answered, exchange.Good, 200, 1},
 		{"breaker", 0, func(p *peer) {
 			p.headers(1, false, ":status", "503", "x-envoy-overloaded", "true", "server", "envoy")
 			p.write(data(1, true, "upstream connect error or disconnect/reset before headers. reset reason: overflow"))
-		}, Answered, exchange.Overflow, 503, 81},
+		}, exchange.Answered, exchange.Overflow, 503, 81},
 		{"no healthy upstream", 0, func(p *peer) {
 			p.headers(1, false, ":status", "503", "server", "envoy")
 			p.write(data(1, true, "no healthy upstream"))
-		}, Answered, exchange.NoHealthyUpstream, 503, 19},
-		{"early answer to an upload", 1, func(p *peer) { p.headers(1, true, ":status", "413") }, Answered, exchange.Service4xx, 413, 0},
+		}, exchange.Answered, exchange.NoHealthyUpstream, 503, 19},
+		{"early answer to an upload", 1, func(p *peer) { p.headers(1, true, ":status", "413") }, exchange.Answered, exchange.Service4xx, 413, 0},
 		{"reset", 0, func(p *peer) {
 			p.write(func(f *http2.Framer) error { return f.WriteRSTStream(1, http2.ErrCodeInternal) })
-		}, Reset, exchange.ResetInternal, 0, 0},
+		}, exchange.Reset, exchange.ResetInternal, 0, 0},
 		{"reset amid the body", 0, func(p *peer) {
 			p.headers(1, false, ":status", "200")
 			p.write(data(1, false, "hel"))
 			p.write(func(f *http2.Framer) error { return f.WriteRSTStream(1, http2.ErrCodeCancel) })
-		}, Reset, exchange.ResetCancel, 200, 3},
+		}, exchange.Reset, exchange.ResetCancel, 200, 3},
 		{"refused", 0, func(p *peer) {
 			p.write(func(f *http2.Framer) error { return f.WriteRSTStream(1, http2.ErrCodeRefusedStream) })
-		}, Refused, exchange.ResetRefused, 0, 0},
+		}, exchange.Refused, exchange.ResetRefused, 0, 0},
 		{"not processed", 0, func(p *peer) {
 			p.write(func(f *http2.Framer) error { return f.WriteGoAway(0, http2.ErrCodeNo, nil) })
-		}, Unprocessed, exchange.GoneAway, 0, 0},
+		}, exchange.Unprocessed, exchange.GoneAway, 0, 0},
 		{"processed in spite of a GOAWAY", 0, func(p *peer) {
 			p.write(func(f *http2.Framer) error { return f.WriteGoAway(1, http2.ErrCodeNo, []byte("bye")) })
 			p.headers(1, true, ":status", "200")
-		}, Answered, exchange.Good, 200, 0},
-		{"no status", 0, func(p *peer) { p.headers(1, true, "content-type", "text/plain") }, Reset, exchange.ProtocolError, 0, 0},
-		{"strange status", 0, func(p *peer) { p.headers(1, true, ":status", "2x0") }, Reset, exchange.ProtocolError, 0, 0},
-		{"two statuses", 0, func(p *peer) { p.headers(1, true, ":status", "200", ":status", "200") }, Reset, exchange.ProtocolError, 0, 0},
-		{"status after a field", 0, func(p *peer) { p.headers(1, true, "a", "b", ":status", "200") }, Reset, exchange.ProtocolError, 0, 0},
-		{"informational at the end", 0, func(p *peer) { p.headers(1, true, ":status", "100") }, Reset, exchange.ProtocolError, 0, 0},
-		{"switching protocols", 0, func(p *peer) { p.headers(1, false, ":status", "101") }, Reset, exchange.ProtocolError, 0, 0},
-		{"body before headers", 0, func(p *peer) { p.write(data(1, true, "x")) }, Reset, exchange.ProtocolError, 0, 0},
+		}, exchange.Answered, exchange.Good, 200, 0},
+		{"no status", 0, func(p *peer) { p.headers(1, true, "content-type", "text/plain") }, exchange.Reset, exchange.ProtocolError, 0, 0},
+		{"strange status", 0, func(p *peer) { p.headers(1, true, ":status", "2x0") }, exchange.Reset, exchange.ProtocolError, 0, 0},
+		{"two statuses", 0, func(p *peer) { p.headers(1, true, ":status", "200", ":status", "200") }, exchange.Reset, exchange.ProtocolError, 0, 0},
+		{"status after a field", 0, func(p *peer) { p.headers(1, true, "a", "b", ":status", "200") }, exchange.Reset, exchange.ProtocolError, 0, 0},
+		{"informational at the end", 0, func(p *peer) { p.headers(1, true, ":status", "100") }, exchange.Reset, exchange.ProtocolError, 0, 0},
+		{"switching protocols", 0, func(p *peer) { p.headers(1, false, ":status", "101") }, exchange.Reset, exchange.ProtocolError, 0, 0},
+		{"body before headers", 0, func(p *peer) { p.write(data(1, true, "x")) }, exchange.Reset, exchange.ProtocolError, 0, 0},
 		{"trailers that don't end", 0, func(p *peer) {
 			p.headers(1, false, ":status", "200")
 			p.headers(1, false, "a", "b")
-		}, Reset, exchange.ProtocolError, 200, 0},
+		}, exchange.Reset, exchange.ProtocolError, 200, 0},
 		{"window update by nothing", 0, func(p *peer) {
 			p.write(func(f *http2.Framer) error { return f.WriteRawFrame(http2.FrameWindowUpdate, 0, 1, make([]byte, 4)) })
-		}, Reset, exchange.ProtocolError, 0, 0},
+		}, exchange.Reset, exchange.ProtocolError, 0, 0},
 	}
 }
 
@@ -168,7 +168,7 @@ func TestExchanges(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", tt.name, split), func(t *testing.T) {
 				p := greeted(t)
 				p.split = split
-				p.conn.Start(tt.kind, 77)
+				p.conn.Start(tt.kind, 77, nil)
 				tt.answer(p)
 				p.want(nil)
 				d := p.wantDone(77, tt.outcome, tt.class)
@@ -192,13 +192,13 @@ func TestLostAtEachByte(t *testing.T) {
 	for _, tt := range exchanges() {
 		t.Run(tt.name, func(t *testing.T) {
 			p := greeted(t)
-			p.conn.Start(tt.kind, 77)
+			p.conn.Start(tt.kind, 77, nil)
 			p.raw = nil
 			tt.answer(p)
 			p.want(nil)
 			for n := range p.raw {
 				q := greeted(t)
-				q.conn.Start(tt.kind, 77)
+				q.conn.Start(tt.kind, 77, nil)
 				if err := q.conn.Ingest(p.raw[:n], 1); err != nil {
 					t.Fatalf("after %d bytes: %v", n, err)
 				}
@@ -207,7 +207,7 @@ func TestLostAtEachByte(t *testing.T) {
 				if len(done) != 1 {
 					t.Fatalf("after %d of %d bytes: %d requests ended, want 1", n, len(p.raw), len(done))
 				}
-				if d := done[0]; d.Outcome != Lost && d.Outcome != tt.outcome {
+				if d := done[0]; d.Outcome != exchange.Lost && d.Outcome != tt.outcome {
 					t.Fatalf("after %d of %d bytes: outcome %d", n, len(p.raw), d.Outcome)
 				}
 			}
@@ -301,12 +301,12 @@ func TestConnectionErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := greeted(t)
-			p.conn.Start(0, 5)
+			p.conn.Start(0, 5, nil)
 			p.frames()
 			tt.answer(p)
 			p.want(code(tt.want))
 			p.conn.Fail(exchange.ProtocolError)
-			p.wantDone(5, Lost, exchange.ProtocolError)
+			p.wantDone(5, exchange.Lost, exchange.ProtocolError)
 			if f, ok := has(p.frames(), http2.FrameGoAway); !ok || f.code != tt.want {
 				t.Errorf("wrote %+v, want GOAWAY with %s", f, tt.want)
 			}

@@ -16,6 +16,7 @@ type encoder struct {
 	resize  bool             // the next block has to announce the limit
 	version uint32           // counts changes of the table
 	blocks  []block
+	varied  []byte // the last block that was varied
 }
 
 // block is the encoded header block of one kind of request.
@@ -27,6 +28,9 @@ type block struct {
 // tableLimit is how much of the peer's table is used, in bytes: what peers
 // offer by default.
 const tableLimit = 4096
+
+// pathIndex is the place of :path in the static table.
+const pathIndex = 4
 
 // fieldOverhead is what RFC 7541 adds to the length of a field in a table.
 const fieldOverhead = 32
@@ -73,6 +77,28 @@ func (e *encoder) block(kind int, fields []exchange.Field) []byte {
 	}
 	return out
 }
+
+// vary returns a block with what one sending has of its own: another path, and
+// more fields. They don't enter the table, because they don't come again. Valid
+// until the next call.
+func (e *encoder) vary(block []byte, v *exchange.Variation) []byte {
+	// The pseudo-header fields come first, so the path goes before all others;
+	// the request has none then.
+	out := e.varied[:0]
+	if v.Path != "" {
+		out = appendString(appendInt(out, 0, 4, pathIndex), v.Path)
+	}
+	out = append(out, block...)
+	for _, f := range v.Fields {
+		out = appendString(append(out, 0), f.Name)
+		out = appendString(out, f.Value)
+	}
+	e.varied = out
+	return out
+}
+
+// forget makes the blocks of all kinds be encoded anew.
+func (e *encoder) forget() { e.version++ }
 
 // field appends one field and inserts it into the table when there is room.
 func (e *encoder) field(out []byte, f exchange.Field) []byte {

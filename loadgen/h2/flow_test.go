@@ -29,7 +29,7 @@ func (p *peer) windowUpdate(id, n uint32) {
 // peer opens step by step.
 func TestUploadObeysWindows(t *testing.T) {
 	p := greeted(t)
-	p.conn.Start(1, 1)
+	p.conn.Start(1, 1, nil)
 	sent, end := uploaded(p.frames())
 	if sent != initialWindow || end {
 		t.Fatalf("%d bytes sent (end: %t), want the initial window of 65535", sent, end)
@@ -73,7 +73,7 @@ func TestUploadObeysWindows(t *testing.T) {
 	}
 	p.headers(1, true, ":status", "200")
 	p.want(nil)
-	p.wantDone(1, Answered, exchange.Good)
+	p.wantDone(1, exchange.Answered, exchange.Good)
 }
 
 // TestUploadsShareOut bounds what is buffered for many uploads at once.
@@ -83,7 +83,7 @@ func TestUploadsShareOut(t *testing.T) {
 	p.want(nil)
 	p.frames()
 	for i := range 8 {
-		p.conn.Start(1, uint32(i))
+		p.conn.Start(1, uint32(i), nil)
 	}
 	if got := len(p.conn.Out()); got > 2*uploadBuffer {
 		t.Errorf("%d bytes are buffered, want at most %d", got, 2*uploadBuffer)
@@ -101,7 +101,7 @@ func TestUploadsShareOut(t *testing.T) {
 
 func TestUploadObeysFrameSize(t *testing.T) {
 	p := greeted(t, http2.Setting{ID: http2.SettingMaxFrameSize, Val: 20_000}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
-	p.conn.Start(1, 1)
+	p.conn.Start(1, 1, nil)
 	for _, f := range p.frames() {
 		if f.kind == http2.FrameData && f.length > 20_000 {
 			t.Errorf("a DATA frame of %d bytes, allowed are 20000", f.length)
@@ -118,7 +118,7 @@ func TestLargeHeadersAreContinued(t *testing.T) {
 	p.write(func(f *http2.Framer) error { return f.WriteSettings() })
 	p.want(nil)
 	p.frames()
-	p.conn.Start(0, 1)
+	p.conn.Start(0, 1, nil)
 	frames := p.frames()
 	if len(frames) != 3 || frames[2].kind != http2.FrameContinuation {
 		t.Fatalf("wrote %d frames, want HEADERS and two CONTINUATIONs", len(frames))
@@ -136,7 +136,7 @@ func TestLargeHeadersAreContinued(t *testing.T) {
 // TestWindowsAreGivenBack downloads more than both windows hold.
 func TestWindowsAreGivenBack(t *testing.T) {
 	p := greeted(t)
-	p.conn.Start(0, 1)
+	p.conn.Start(0, 1, nil)
 	p.headers(1, false, ":status", "200")
 	p.want(nil)
 	p.frames()
@@ -171,7 +171,7 @@ func TestWindowsAreGivenBack(t *testing.T) {
 	p.toConn.Reset()
 	p.headers(1, true, "x", "y")
 	p.want(nil)
-	if d := p.wantDone(1, Answered, exchange.Good); d.Received != chunks*maxFrame {
+	if d := p.wantDone(1, exchange.Answered, exchange.Good); d.Received != chunks*maxFrame {
 		t.Errorf("%d bytes received, want %d", d.Received, chunks*maxFrame)
 	}
 }
@@ -179,14 +179,14 @@ func TestWindowsAreGivenBack(t *testing.T) {
 // TestStreamWindowIsEnforced: a peer that sends more than it may loses the stream.
 func TestStreamWindowIsEnforced(t *testing.T) {
 	p := greeted(t)
-	p.conn.Start(0, 1)
+	p.conn.Start(0, 1, nil)
 	p.headers(1, false, ":status", "200")
 	p.want(nil)
 	// As if the window had never been given back.
 	p.conn.streams[0].unreturned = streamWindow - 10
 	p.write(func(f *http2.Framer) error { return f.WriteData(1, false, make([]byte, 11)) })
 	p.want(nil)
-	p.wantDone(1, Reset, exchange.ProtocolError)
+	p.wantDone(1, exchange.Reset, exchange.ProtocolError)
 	if f, ok := has(p.frames(), http2.FrameRSTStream); !ok || f.code != http2.ErrCodeFlowControl {
 		t.Errorf("wrote %+v, want RST_STREAM with FLOW_CONTROL_ERROR", f)
 	}
@@ -194,7 +194,7 @@ func TestStreamWindowIsEnforced(t *testing.T) {
 
 func TestConnectionWindowIsEnforced(t *testing.T) {
 	p := greeted(t)
-	p.conn.Start(0, 1)
+	p.conn.Start(0, 1, nil)
 	p.headers(1, false, ":status", "200")
 	p.want(nil)
 	p.conn.unreturned = connWindow - 10
@@ -204,8 +204,8 @@ func TestConnectionWindowIsEnforced(t *testing.T) {
 
 func TestStreamLimitOfThePeer(t *testing.T) {
 	p := greeted(t, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 2})
-	p.conn.Start(0, 1)
-	p.conn.Start(0, 2)
+	p.conn.Start(0, 1, nil)
+	p.conn.Start(0, 2, nil)
 	for _, step := range []struct {
 		limit uint32
 		free  int
@@ -231,7 +231,7 @@ func TestHeaderTableChanges(t *testing.T) {
 		p.decoder.SetAllowedMaxDynamicTableSize(size)
 		p.frames()
 		for range 2 {
-			p.conn.Start(0, uint32(token))
+			p.conn.Start(0, uint32(token), nil)
 			if f, ok := has(p.frames(), http2.FrameHeaders); !ok || len(f.fields) != 5 {
 				t.Errorf("table of %d: wrote %+v, want 5 fields", size, f)
 			}
@@ -246,7 +246,7 @@ func TestHeaderTableChanges(t *testing.T) {
 func TestGoAway(t *testing.T) {
 	p := greeted(t)
 	for i := range 4 {
-		p.conn.Start(0, uint32(i))
+		p.conn.Start(0, uint32(i), nil)
 	}
 	// First a warning, as proxies drain, then the last stream.
 	p.write(func(f *http2.Framer) error { return f.WriteGoAway(1<<31-1, http2.ErrCodeNo, nil) })
@@ -257,7 +257,7 @@ func TestGoAway(t *testing.T) {
 	p.write(func(f *http2.Framer) error { return f.WriteGoAway(3, http2.ErrCodeNo, nil) })
 	p.want(nil)
 	done := p.done()
-	if len(done) != 2 || done[0].Token != 2 || done[1].Token != 3 || done[0].Outcome != Unprocessed {
+	if len(done) != 2 || done[0].Token != 2 || done[1].Token != 3 || done[0].Outcome != exchange.Unprocessed {
 		t.Errorf("ended: %+v, want tokens 2 and 3 not processed", done)
 	}
 	p.headers(3, true, ":status", "200")
@@ -275,7 +275,7 @@ func TestGoAway(t *testing.T) {
 func TestIdentifiersRunOut(t *testing.T) {
 	p := greeted(t)
 	p.conn.nextID = maxStreamID - 2
-	p.conn.Start(0, 1)
+	p.conn.Start(0, 1, nil)
 	if !p.conn.Leaving() || p.conn.Free() != 0 {
 		t.Errorf("leaving %t with %d free streams, want true and none", p.conn.Leaving(), p.conn.Free())
 	}
@@ -291,7 +291,7 @@ func TestCancel(t *testing.T) {
 		t.Run(fmt.Sprint(split), func(t *testing.T) {
 			p := greeted(t)
 			p.split = split
-			slot := p.conn.Start(0, 1)
+			slot := p.conn.Start(0, 1, nil)
 			p.headers(1, false, ":status", "503")
 			p.want(nil)
 			// Half a DATA frame, then the cancellation.
@@ -305,14 +305,14 @@ func TestCancel(t *testing.T) {
 			if f, ok := has(p.frames(), http2.FrameRSTStream); !ok || f.id != 1 || f.code != http2.ErrCodeCancel {
 				t.Errorf("wrote %+v, want RST_STREAM with CANCEL", f)
 			}
-			p.conn.Start(0, 2)
+			p.conn.Start(0, 2, nil)
 			if err := p.conn.Ingest(half[1000:], 3); err != nil {
 				t.Fatal(err)
 			}
 			p.headers(1, true, "x-late", "trailer")
 			p.headers(3, true, ":status", "200", "x-late", "trailer")
 			p.want(nil)
-			p.wantDone(2, Answered, exchange.Good)
+			p.wantDone(2, exchange.Answered, exchange.Good)
 		})
 	}
 }
@@ -320,7 +320,7 @@ func TestCancel(t *testing.T) {
 // TestCancelAmidAnErrorsBody is the same with a body that is collected as a whole.
 func TestCancelAmidAnErrorsBody(t *testing.T) {
 	p := greeted(t)
-	slot := p.conn.Start(0, 1)
+	slot := p.conn.Start(0, 1, nil)
 	p.headers(1, false, ":status", "503")
 	p.want(nil)
 	p.write(func(f *http2.Framer) error { return f.WriteData(1, true, make([]byte, 500)) })
@@ -330,22 +330,22 @@ func TestCancelAmidAnErrorsBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.conn.Cancel(slot)
-	p.conn.Start(0, 2)
+	p.conn.Start(0, 2, nil)
 	if err := p.conn.Ingest(half[100:], 3); err != nil {
 		t.Fatal(err)
 	}
 	p.headers(3, true, ":status", "200")
 	p.want(nil)
-	p.wantDone(2, Answered, exchange.Good)
+	p.wantDone(2, exchange.Answered, exchange.Good)
 }
 
 func TestBackendAndInstant(t *testing.T) {
 	p := greeted(t)
-	p.conn.Start(0, 1)
+	p.conn.Start(0, 1, nil)
 	p.now = 41
 	p.headers(1, true, ":status", "200", "x-backend", "pod-7")
 	p.want(nil)
-	d := p.wantDone(1, Answered, exchange.Good)
+	d := p.wantDone(1, exchange.Answered, exchange.Good)
 	if d.Backend != "pod-7" || d.First != 42 {
 		t.Errorf("backend %q at %d, want pod-7 at 42", d.Backend, d.First)
 	}
@@ -360,7 +360,7 @@ func TestManyStreamsInAnyOrder(t *testing.T) {
 	id, token, answered := uint32(1), uint32(0), 0
 	for answered < 5000 {
 		for p.conn.Free() > 0 && random.IntN(4) > 0 {
-			p.conn.Start(0, token)
+			p.conn.Start(0, token, nil)
 			open[token] = id
 			token++
 			id += 2

@@ -15,7 +15,7 @@ import (
 func FuzzIngest(f *testing.F) {
 	for _, tt := range exchanges() {
 		p := greeted(f)
-		p.conn.Start(tt.kind, 77)
+		p.conn.Start(tt.kind, 77, nil)
 		p.raw = nil
 		tt.answer(p)
 		_ = p.feed()
@@ -46,7 +46,7 @@ func fuzzed(t *testing.T, b []byte, size int) (r fuzzResult) {
 	}
 	const requests = 4
 	for token := range uint32(requests) {
-		c.Start(int(token%2), token)
+		c.Start(int(token%2), token, nil)
 	}
 	for len(b) > 0 {
 		n := min(size, len(b))
@@ -68,7 +68,7 @@ func fuzzed(t *testing.T, b []byte, size int) (r fuzzResult) {
 		}
 		seen[d.Token] = true
 		r.ended++
-		if d.Outcome == Answered {
+		if d.Outcome == exchange.Answered {
 			r.answered++
 		}
 		r.tokens = r.tokens*31 + int64(d.Token) + 7*int64(d.Outcome)

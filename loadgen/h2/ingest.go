@@ -166,7 +166,7 @@ func (c *Conn) countData(h head) (int32, error) {
 	s.unreturned += n
 	if s.unreturned > streamWindow {
 		c.writeReset(s.id, http2.ErrCodeFlowControl)
-		c.finish(slot, Reset, exchange.ProtocolError)
+		c.finish(slot, exchange.Reset, exchange.ProtocolError)
 		return -1, nil
 	}
 	if s.status == 0 {
@@ -372,7 +372,7 @@ func (c *Conn) windowUpdate(h head, payload []byte) error {
 	}
 	if s.sendWindow += increment; s.sendWindow > maxWindow {
 		c.writeReset(s.id, http2.ErrCodeFlowControl)
-		c.finish(slot, Reset, exchange.ProtocolError)
+		c.finish(slot, exchange.Reset, exchange.ProtocolError)
 		return nil
 	}
 	if s.uploading {
@@ -400,10 +400,10 @@ func (c *Conn) reset(h head, payload []byte) error {
 	}
 	code := http2.ErrCode(binary.BigEndian.Uint32(payload))
 	if code == http2.ErrCodeRefusedStream {
-		c.finish(slot, Refused, exchange.ResetRefused)
+		c.finish(slot, exchange.Refused, exchange.ResetRefused)
 		return nil
 	}
-	c.finish(slot, Reset, exchange.ResetClass(uint32(code)))
+	c.finish(slot, exchange.Reset, exchange.ResetClass(uint32(code)))
 	return nil
 }
 
@@ -419,7 +419,7 @@ func (c *Conn) goAway(h head, payload []byte) error {
 	c.goAways++
 	for slot := range c.streams {
 		if id := c.streams[slot].id; id > last {
-			c.finish(int32(slot), Unprocessed, exchange.GoneAway)
+			c.finish(int32(slot), exchange.Unprocessed, exchange.GoneAway)
 		}
 	}
 	return nil

@@ -195,14 +195,14 @@ func (p *peer) decode(block []byte) []hpack.HeaderField {
 }
 
 // done returns what has ended since the last call.
-func (p *peer) done() []Completion {
+func (p *peer) done() []exchange.Completion {
 	done := slices.Clone(p.conn.Done())
 	p.conn.Forget()
 	return done
 }
 
 // wantDone compares what has ended with one request's outcome.
-func (p *peer) wantDone(token uint32, outcome Outcome, class exchange.Class) Completion {
+func (p *peer) wantDone(token uint32, outcome exchange.Outcome, class exchange.Class) exchange.Completion {
 	p.t.Helper()
 	done := p.done()
 	if len(done) != 1 {

@@ -22,29 +22,8 @@ type stream struct {
 	unreturned int64 // bytes that the peer's window of this stream lacks
 	first      int64 // instant of the final header block
 	backend    string
-}
-
-// Outcome says how a request ended.
-type Outcome uint8
-
-// The outcomes.
-const (
-	Answered    Outcome = iota // a complete answer of any status
-	Reset                      // the peer reset the stream, or answered against the protocol
-	Refused                    // reset with REFUSED_STREAM: not processed, may be sent again
-	Unprocessed                // above the last stream of a GOAWAY: not processed, may be sent again
-	Lost                       // the connection ended first
-)
-
-// Completion is one request that ended.
-type Completion struct {
-	Token    uint32
-	Outcome  Outcome
-	Class    exchange.Class
-	Status   int32  // of an answer
-	Received int64  // bytes of body
-	First    int64  // instant of the final header block, as given to Ingest; 0: none
-	Backend  string // that named itself in the answer
+	body       []byte // of the request
+	own        []byte // holds a body of this stream alone; kept for the next one
 }
 
 // index finds the slot of a stream by its identifier: open addressing with
@@ -127,7 +106,7 @@ func (c *Conn) open(id, token uint32, kind int) (int32, *stream) {
 		c.free = c.streams[slot].next
 	}
 	s := &c.streams[slot]
-	*s = stream{id: id, token: token, kind: int32(kind), sendWindow: c.peerWindow}
+	*s = stream{id: id, token: token, kind: int32(kind), sendWindow: c.peerWindow, own: s.own[:0]}
 	c.index.insert(id, slot)
 	c.active++
 	return slot, s
@@ -143,15 +122,15 @@ func (c *Conn) release(slot int32) {
 		c.skipSlot = -1 // the rest of its DATA is passed over
 	}
 	c.index.remove(s.id)
-	*s = stream{next: c.free}
+	*s = stream{next: c.free, own: s.own[:0]}
 	c.free = slot
 	c.active--
 }
 
 // finish ends a stream and reports what became of it.
-func (c *Conn) finish(slot int32, outcome Outcome, class exchange.Class) {
+func (c *Conn) finish(slot int32, outcome exchange.Outcome, class exchange.Class) {
 	s := &c.streams[slot]
-	c.done = append(c.done, Completion{
+	c.done = append(c.done, exchange.Completion{
 		Token: s.token, Outcome: outcome, Class: class, Status: s.status,
 		Received: s.received, First: s.first, Backend: s.backend,
 	})
@@ -169,13 +148,13 @@ func (c *Conn) answer(slot int32) {
 		// An early answer: the rest of the upload is of no use.
 		c.writeReset(s.id, http2.ErrCodeCancel)
 	}
-	c.finish(slot, Answered, exchange.Classify(int(s.status), s.evidence))
+	c.finish(slot, exchange.Answered, exchange.Classify(int(s.status), s.evidence))
 }
 
 // breach resets a stream on which the peer broke the protocol.
 func (c *Conn) breach(slot int32) {
 	c.writeReset(c.streams[slot].id, http2.ErrCodeProtocol)
-	c.finish(slot, Reset, exchange.ProtocolError)
+	c.finish(slot, exchange.Reset, exchange.ProtocolError)
 }
 
 // Cancel resets a stream that is no longer waited for. The slot is the one that
@@ -190,7 +169,7 @@ func (c *Conn) Cancel(slot int32) {
 func (c *Conn) Fail(class exchange.Class) {
 	for slot := range c.streams {
 		if c.streams[slot].id != 0 {
-			c.finish(int32(slot), Lost, class)
+			c.finish(int32(slot), exchange.Lost, class)
 		}
 	}
 	c.dead = true
