@@ -17,7 +17,10 @@ type Plan struct {
 	Pacing      Pacing
 	Timeout     time.Duration // per request, from the intended instant; > 0
 	Guards      Guards
-	RunID       string // sent as x-sailplan-run when the endpoint is not on loopback; empty: no such header
+	Auth        *Auth   // file names are absolute; nil: none
+	Feed        *Feed   // file name is absolute; nil: none
+	TraceShare  float64 // of requests that carry a traceparent
+	RunID       string  // sent as x-sailplan-run when the endpoint is not on loopback; empty: no such header
 	Seed        uint64
 	Phases      []Phase // for `run`; `size` chooses its phases as it goes
 }
@@ -30,6 +33,8 @@ type Endpoint struct {
 	Address   string // host:port that is dialled
 	Protocol  Protocol
 	TLS       TLS
+	Weight    float64    // against those of Also; 0 means 1
+	Also      []Endpoint // that share the connections by their weights; without Also of their own
 }
 
 // PhaseKind is what a phase is for. Climb and steady phases enter the fits;
@@ -59,6 +64,9 @@ type Phase struct {
 	// MaxBacklog is how many due arrivals may wait for a stream; what comes
 	// beyond is shed and counted. 0 means one second's worth, at least 1 000.
 	MaxBacklog int
+	// Curve is a rate that changes: points in order, the first at 0, the last at
+	// Duration. Rate is then its mean. Empty: the rate is Rate throughout.
+	Curve []CurvePoint
 }
 
 // phaseJSON is a Phase as a record stores it. The seed is text because readers

@@ -43,7 +43,7 @@ func TestEndpoint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := resolve(t, head+"target: "+test.target+"\nguards: {maxRate: 5/s}\n")
-			if plan.Endpoint != test.want {
+			if !reflect.DeepEqual(plan.Endpoint, test.want) {
 				t.Errorf("\n got %+v\nwant %+v", plan.Endpoint, test.want)
 			}
 			if got := plan.Endpoint.OnLoopback(); got != test.local {
@@ -65,7 +65,7 @@ func TestResolvePlan(t *testing.T) {
 	if got := plan.Requests[0].Headers; !reflect.DeepEqual(got, map[string]string{"x-trace": "A"}) {
 		t.Errorf("got headers %v, want the name in lower case", got)
 	}
-	if plan.Endpoint != (scenarios.Endpoint{}) || plan.RunID != "" || plan.Timeout != 10*time.Second || plan.Pacing != scenarios.Economical {
+	if !reflect.DeepEqual(plan.Endpoint, scenarios.Endpoint{}) || plan.RunID != "" || plan.Timeout != 10*time.Second || plan.Pacing != scenarios.Economical {
 		t.Errorf("got plan %+v", plan)
 	}
 	if plan := resolve(t, minimal); plan.Phases != nil {

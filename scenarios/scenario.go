@@ -22,6 +22,8 @@ type Scenario struct {
 	Guards      Guards      `yaml:"guards"`
 	Observe     Observe     `yaml:"observe"`
 	Demand      Demand      `yaml:"demand"`
+	Auth        *Auth       `yaml:"auth"`
+	Feed        *Feed       `yaml:"feed"`
 	Seed        uint64      `yaml:"seed"` // every random choice of a run follows from it
 
 	// Dir is the folder that file names in the scenario are relative to: that of
@@ -41,27 +43,34 @@ type Protocol string
 
 // The protocols.
 const (
-	ProtocolH2    Protocol = "h2"       // HTTP/2 over TLS, by ALPN
-	ProtocolH2C   Protocol = "h2c"      // HTTP/2 in cleartext, prior knowledge
-	ProtocolHTTP1 Protocol = "http/1.1" // reserved: refused by Validate until the generator speaks it
-	ProtocolGRPC  Protocol = "grpc"     // reserved: refused by Validate until the generator speaks it
+	ProtocolH2    Protocol = "h2"  // HTTP/2 over TLS, by ALPN
+	ProtocolH2C   Protocol = "h2c" // HTTP/2 in cleartext, prior knowledge
+	ProtocolHTTP1 Protocol = "http/1.1"
+	ProtocolGRPC  Protocol = "grpc"
 )
 
 // Target is a system that runs already.
 type Target struct {
-	URL       string   `yaml:"url"`       // scheme, host, optional port and path prefix
-	ConnectTo string   `yaml:"connectTo"` // host:port dialled instead of the URL's
-	Protocol  Protocol `yaml:"protocol"`
-	TLS       TLS      `yaml:"tls"`
+	URL       string        `yaml:"url"`       // scheme, host, optional port and path prefix
+	ConnectTo string        `yaml:"connectTo"` // host:port dialled instead of the URL's
+	Protocol  Protocol      `yaml:"protocol"`
+	TLS       TLS           `yaml:"tls"`
+	Also      []OtherTarget `yaml:"also"` // more targets that share the connections
 }
 
 // TLS is how a TLS connection to the target is opened.
 type TLS struct {
-	CAFile     string `yaml:"caFile"`
-	CertFile   string `yaml:"certFile"`
-	KeyFile    string `yaml:"keyFile"`
-	ServerName string `yaml:"serverName"`
-	Insecure   bool   `yaml:"insecure"` // accept any certificate; never a default
+	CAFile       string   `yaml:"caFile"`
+	CertFile     string   `yaml:"certFile"`
+	KeyFile      string   `yaml:"keyFile"`
+	ServerName   string   `yaml:"serverName"`
+	Insecure     bool     `yaml:"insecure"`   // accept any certificate; never a default
+	MinVersion   string   `yaml:"minVersion"` // "1.2" or "1.3"; default 1.2
+	MaxVersion   string   `yaml:"maxVersion"`
+	CipherSuites []string `yaml:"cipherSuites"` // by their IANA names; of TLS 1.2 only, as Go lets nobody choose those of 1.3
+	Curves       []string `yaml:"curves"`       // X25519MLKEM768, X25519, P-256, P-384, P-521
+	Resume       bool     `yaml:"resume"`       // resume sessions on further connections
+	SPIFFEID     string   `yaml:"spiffeID"`     // the server's certificate has to carry this URI; its DNS names don't matter then
 }
 
 // Proxy kinds of the lab.
@@ -113,16 +122,24 @@ type Connections struct {
 	Count                int           `yaml:"count"`
 	StreamsPerConnection int           `yaml:"streamsPerConnection"`
 	ConnectTimeout       time.Duration `yaml:"connectTimeout"`
+	MaxRequests          int           `yaml:"maxRequests"` // then a connection is replaced; 0: never
+	MaxAge               time.Duration `yaml:"maxAge"`      // then a connection is replaced; 0: never
+	OpenRate             Rate          `yaml:"openRate"`    // at most so many are opened; zero: as fast as they go
+	LookUpEvery          time.Duration `yaml:"lookUpEvery"` // names are looked up again for new connections; 0: for each
 }
 
 // Request is one kind of request of the mix.
 type Request struct {
-	Name    string            `yaml:"name"`
-	Weight  float64           `yaml:"weight"` // share of the mix in proportion to the others' weights
-	Method  string            `yaml:"method"`
-	Path    string            `yaml:"path"`
-	Headers map[string]string `yaml:"headers"`
-	Body    string            `yaml:"body"`
+	Name     string            `yaml:"name"`
+	Weight   float64           `yaml:"weight"` // share of the mix in proportion to the others' weights
+	Method   string            `yaml:"method"`
+	Path     string            `yaml:"path"`
+	Headers  map[string]string `yaml:"headers"`
+	Body     string            `yaml:"body"`
+	BodyFile string            `yaml:"bodyFile"` // instead of body
+	Timeout  time.Duration     `yaml:"timeout"`  // instead of load.timeout
+	Check    *Check            `yaml:"check"`
+	GRPC     *Call             `yaml:"grpc"` // with target.protocol grpc; method and path follow from it
 }
 
 // Process names an arrival process.
@@ -149,12 +166,14 @@ const (
 // Load is what `run` sends; `size` takes arrivals, pacing and timeout from it
 // and chooses rates and durations itself.
 type Load struct {
-	Rate     Rate          `yaml:"rate"`
-	Duration time.Duration `yaml:"duration"`
-	Arrivals Process       `yaml:"arrivals"`
-	Pacing   Pacing        `yaml:"pacing"`
-	WarmUp   time.Duration `yaml:"warmUp"`  // for `run`: sent at the same rate before what counts
-	Timeout  time.Duration `yaml:"timeout"` // per request, from its intended instant
+	Rate       Rate          `yaml:"rate"`
+	Duration   time.Duration `yaml:"duration"`
+	Arrivals   Process       `yaml:"arrivals"`
+	Pacing     Pacing        `yaml:"pacing"`
+	WarmUp     time.Duration `yaml:"warmUp"`     // for `run`: sent at the same rate before what counts
+	Timeout    time.Duration `yaml:"timeout"`    // per request, from its intended instant
+	Shape      *Shape        `yaml:"shape"`      // of `run`: how the rate changes; none: it does not
+	TraceShare Ratio         `yaml:"traceShare"` // of requests that carry a W3C traceparent that asks to be sampled
 }
 
 // Objective is one condition on a service: either a latency at a quantile or a

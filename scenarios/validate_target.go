@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,7 +62,7 @@ func (v *validator) protocol(t Target, scheme string) {
 }
 
 func (v *validator) tls(tls TLS, scheme string) {
-	if tls == (TLS{}) {
+	if reflect.ValueOf(tls).IsZero() {
 		return
 	}
 	if scheme == "http" {
