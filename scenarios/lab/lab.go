@@ -99,9 +99,7 @@ func Start(ctx context.Context, config Config) (*Lab, error) {
 		return nil, err
 	}
 	l := &Lab{config: config, kind: kind, failed: make(chan error, 1), stopping: make(chan struct{})}
-	if _, err := process.Sweep(ctx, config.StateDir); err != nil {
-		l.progress("leftovers of an earlier lab could not be removed: " + err.Error())
-	}
+	l.sweep(ctx)
 	l.owner, err = process.NewOwner(process.Config{StateDir: config.StateDir, Self: config.Self})
 	if err != nil {
 		return nil, fmt.Errorf("start the lab: %w", err)
@@ -184,6 +182,21 @@ func (l *Lab) Stop(ctx context.Context) error {
 		l.watchers.Wait()
 	})
 	return l.stopErr
+}
+
+// sweep removes what labs before this one have left behind.
+func (l *Lab) sweep(ctx context.Context) {
+	swept, err := process.Sweep(ctx, l.config.StateDir)
+	if err != nil {
+		l.progress("leftovers of an earlier lab could not be removed: " + err.Error())
+	}
+	if swept.Owners > 0 {
+		text := fmt.Sprintf("removed what %d earlier lab runs that did not end by themselves left, and %d of their processes", swept.Owners, swept.Processes)
+		if swept.Damaged > 0 {
+			text += fmt.Sprintf("; the record of %d of them was damaged", swept.Damaged)
+		}
+		l.progress(text)
+	}
 }
 
 func (l *Lab) progress(text string) {

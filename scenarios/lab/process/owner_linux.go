@@ -131,7 +131,9 @@ func (o *Owner) WhyNoLimits() []string {
 	return slices.Clone(o.whyNot)
 }
 
-// save writes the record so that a reader sees the old or the new, never half.
+// save writes the record so that a reader sees the old or the new, never half,
+// whenever the owner dies. A loss of power may still tear it: waiting for the disk
+// at each start of a child would be the price, and no child outlives that.
 func (o *Owner) save() error {
 	text, err := json.Marshal(o.record)
 	if err != nil {

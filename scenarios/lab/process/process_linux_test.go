@@ -480,16 +480,7 @@ func TestShimOrphan(t *testing.T) {
 // TestIntoGroupV2 starts a child inside a version 2 cgroup, without limits, so
 // that it also runs where version 2 has no controllers.
 func TestIntoGroupV2(t *testing.T) {
-	folder := ""
-	for _, candidate := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
-		var fs unix.Statfs_t
-		if unix.Statfs(candidate, &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC && unix.Access(candidate, unix.W_OK) == nil {
-			folder = candidate
-		}
-	}
-	if folder == "" {
-		missing(t, "cgroup", "no writable version 2 hierarchy")
-	}
+	folder := mountV2(t)
 	o := newTestOwner(t)
 	o.hierarchy, o.hierarchyGone = hierarchy{version: 2, cpu: folder, cpuacct: folder, memory: folder}, nil
 	p := startHelper(t, o, Limits{}, "wait")

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,9 @@ import (
 // gone when no process has its id and start time, and nobody holds its lock.
 // What can't be removed now is left for the next time, and reported. A state
 // folder that does not exist has nothing to remove.
+//
+// A record that was damaged, as by a loss of power, counts as far as it can be
+// read, and what is not in it is found by the owner's name.
 func Sweep(ctx context.Context, stateDir string) (Swept, error) {
 	entries, err := os.ReadDir(stateDir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -40,11 +44,10 @@ func Sweep(ctx context.Context, stateDir string) (Swept, error) {
 		if !ok || !entry.IsDir() {
 			continue
 		}
-		removed, processes, err := sweepOwner(filepath.Join(stateDir, entry.Name()), id, boot)
-		if removed {
-			swept.Owners++
-		}
-		swept.Processes += processes
+		one, err := sweepOwner(filepath.Join(stateDir, entry.Name()), id, boot)
+		swept.Owners += one.Owners
+		swept.Processes += one.Processes
+		swept.Damaged += one.Damaged
 		if err != nil {
 			errs = append(errs, fmt.Errorf("remove what %s left: %w", entry.Name(), err))
 		}
@@ -83,42 +86,130 @@ func sweepOrphans(h hierarchy, now time.Time) {
 }
 
 // sweepOwner removes one owner's leftovers if it is gone.
-func sweepOwner(folder string, owner identity, boot string) (removed bool, processes int, err error) {
+func sweepOwner(folder string, owner identity, boot string) (swept Swept, err error) {
 	text, err := os.ReadFile(filepath.Join(folder, recordFile))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return false, 0, fmt.Errorf("read its record: %w", err)
+		return Swept{}, fmt.Errorf("read its record: %w", err)
 	}
 	var left record
+	damaged := false
 	if err == nil {
-		if err := json.Unmarshal(text, &left); err != nil {
-			return false, 0, fmt.Errorf("read its record: %w", err)
-		}
+		left, damaged = salvage(text)
 	}
 	// Without a record it started nothing: it died while registering, or is
 	// about to register, which its name tells.
 	sameBoot := left.BootID == "" || left.BootID == boot
 	if sameBoot && owner.alive() {
-		return false, 0, nil
+		return Swept{}, nil
 	}
 	lock, err := lockFolder(folder)
 	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, os.ErrNotExist) {
-		return false, 0, nil // alive where we can't see it, or being swept by somebody else
+		return Swept{}, nil // alive where we can't see it, or being swept by somebody else
 	}
 	if err != nil {
-		return false, 0, err
+		return Swept{}, err
 	}
 	defer lock.Close()
 	if sameBoot {
-		groups := ownGroups(left.Groups, filepath.Base(folder))
-		processes = killAll(left.Children, groups)
+		named := left.Groups
+		if damaged {
+			if h, err := findHierarchy(); err == nil {
+				named = append(named, groupsNamed(h, filepath.Base(folder))...)
+			}
+		}
+		groups := ownGroups(named, filepath.Base(folder))
+		swept.Processes = killAll(left.Children, groups)
 		if err := removeFolders(groups); err != nil {
-			return false, processes, err
+			return swept, err
 		}
 	}
 	if err := os.RemoveAll(folder); err != nil {
-		return false, processes, fmt.Errorf("remove its folder: %w", err)
+		return swept, fmt.Errorf("remove its folder: %w", err)
 	}
-	return true, processes, nil
+	swept.Owners = 1
+	if damaged {
+		swept.Damaged = 1
+	}
+	return swept, nil
+}
+
+// salvage reads a record, or as much of the beginning of a damaged one as can be
+// understood.
+func salvage(text []byte) (left record, damaged bool) {
+	if err := json.Unmarshal(text, &left); err == nil {
+		return left, false
+	}
+	left = record{}
+	in := json.NewDecoder(bytes.NewReader(text))
+	if token, err := in.Token(); err != nil || token != json.Delim('{') {
+		return left, true
+	}
+	for in.More() {
+		key, err := in.Token()
+		if err != nil {
+			break
+		}
+		switch key {
+		case "pid":
+			err = in.Decode(&left.PID)
+		case "startTicks":
+			err = in.Decode(&left.StartTicks)
+		case "bootId":
+			err = in.Decode(&left.BootID)
+		case "groups":
+			left.Groups, err = salvageList[string](in)
+		case "children":
+			left.Children, err = salvageList[identity](in)
+		default:
+			var other any
+			err = in.Decode(&other)
+		}
+		if err != nil {
+			break
+		}
+	}
+	return left, true
+}
+
+// salvageList reads the elements of a list that are whole.
+func salvageList[T any](in *json.Decoder) (list []T, err error) {
+	switch token, err := in.Token(); {
+	case err != nil:
+		return nil, err
+	case token == nil: // null: an empty one
+		return nil, nil
+	case token != json.Delim('['):
+		return nil, errNoList
+	}
+	for in.More() {
+		var element T
+		if err := in.Decode(&element); err != nil {
+			return list, err
+		}
+		list = append(list, element)
+	}
+	_, err = in.Token()
+	return list, err
+}
+
+var errNoList = errors.New("no list")
+
+// groupsNamed returns the cgroups below the hierarchy's parents that carry the
+// name of an owner.
+func groupsNamed(h hierarchy, id string) []string {
+	var named []string
+	for _, parent := range (Cgroup{CPU: h.cpu, CPUAcct: h.cpuacct, Memory: h.memory}).folders() {
+		entries, err := os.ReadDir(parent)
+		if err != nil {
+			continue
+		}
+		for _, entry := range entries {
+			if entry.IsDir() && strings.HasPrefix(entry.Name(), id+"-") {
+				named = append(named, filepath.Join(parent, entry.Name()))
+			}
+		}
+	}
+	return named
 }
 
 // ownGroups keeps the recorded cgroups that can only be the owner's: a folder

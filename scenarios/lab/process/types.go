@@ -73,4 +73,5 @@ type Cgroup struct {
 type Swept struct {
 	Owners    int // owners that are gone
 	Processes int // of theirs that were still there
+	Damaged   int // of the owners, those whose record could be read in part only
 }
