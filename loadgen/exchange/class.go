@@ -129,13 +129,13 @@ func GRPCClass(code uint32) Class {
 }
 
 // IsBad reports whether an answer counts as an error: 5xx or 429, a failed check,
-// or a gRPC status other than 0.
+// or a call of gRPC that did not end well, which has a good HTTP status.
 func IsBad(status int, class Class) bool {
-	return status >= 500 || status == 429 || class == CheckFailed || class >= GRPCCancelled && class <= GRPCOther
+	return status >= 500 || status == 429 || class == CheckFailed || status < 400 && class != Good
 }
 
 // Evidence is what an answer shows of who made it.
-type Evidence uint8
+type Evidence uint16
 
 // The pieces of evidence.
 const (
@@ -147,6 +147,8 @@ const (
 	bodyReset
 	bodyRBAC
 	bodyFault
+	messageTimeout // of the message of a gRPC status
+	messageRateLimit
 )
 
 // BodyEvidence returns what the first bytes of an error's body show. The texts

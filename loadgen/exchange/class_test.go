@@ -96,6 +96,7 @@ func TestIsBad(t *testing.T) {
 		{503, exchange.Overflow, true}, {599, exchange.Service5xx, true},
 		{200, exchange.CheckFailed, true}, {401, exchange.Unauthorized, false},
 		{200, exchange.GRPCCancelled, true}, {200, exchange.GRPCUnavailable, true}, {200, exchange.GRPCOther, true},
+		{200, exchange.Overflow, true}, {200, exchange.RBACDenied, true}, {404, exchange.CheckFailed, true},
 	}
 	for _, tt := range tests {
 		if got := exchange.IsBad(tt.status, tt.class); got != tt.want {
