@@ -544,4 +544,15 @@ func TestProofTooCloseToTell(t *testing.T) {
 			t.Errorf("%s: got expected %v (%s), want %v", test.name, point.Expected, point.Reason, test.expected)
 		}
 	}
+	// A miss that a second try did not confirm is told, and does not count.
+	first, second := phase(60*time.Millisecond), phase(40*time.Millisecond)
+	first.summary.HoldsReason = "p99 60 ms > 50 ms"
+	second.summary.Name = "below, second try"
+	point := proofPoint([]examined{first, second}, objective, "below", true)
+	if !point.Expected || !point.Holds || !strings.Contains(point.Reason, "at the first try: p99 60 ms > 50 ms") {
+		t.Errorf("second try: got %+v, want what it found, and a word of the first", point)
+	}
+	if point := proofPoint([]examined{second, first}, objective, "below", true); point.Expected || point.Holds {
+		t.Errorf("second try that misses: got %+v, want that it misses", point)
+	}
 }

@@ -126,7 +126,8 @@ func undecided(p examined, objectives []scenarios.Objective) bool {
 }
 
 // proofPoint returns the last valid proof phase whose name contains side, or the
-// last one when none is valid; nil when there is none.
+// last one when none is valid; nil when there is none. It says what an earlier
+// valid one had found otherwise.
 func proofPoint(phases []examined, objectives []scenarios.Objective, side string, shouldHold bool) *ProofPoint {
 	var point *ProofPoint
 	for _, p := range ofKind(phases, scenarios.KindProof) {
@@ -134,6 +135,7 @@ func proofPoint(phases []examined, objectives []scenarios.Objective, side string
 		if !strings.Contains(s.Name, side) || (point != nil && point.Valid && !s.Verdict.Valid) {
 			continue
 		}
+		earlier := point
 		point = &ProofPoint{
 			Rps: s.OfferedRps, Holds: s.Holds, Expected: s.Holds == shouldHold,
 			Valid: s.Verdict.Valid, Reason: s.HoldsReason, Phase: s.Index,
@@ -144,6 +146,9 @@ func proofPoint(phases []examined, objectives []scenarios.Objective, side string
 		}
 		if !s.Verdict.Valid {
 			point.Reason += "; not a valid measurement: " + s.Verdict.Reasons[0].Message
+		}
+		if earlier != nil && earlier.Valid && earlier.Holds != point.Holds {
+			point.Reason += "; at the first try: " + earlier.Reason
 		}
 	}
 	return point

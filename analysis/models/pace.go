@@ -30,7 +30,7 @@ func QuickPace() Pace {
 		Climb: 2 * time.Second, ClimbFactor: 1.7,
 		Steady: 3500 * time.Millisecond, SteadyRates: 6, SteadyRounds: 1,
 		Search: 3 * time.Second, SearchProbes: 7, SearchResolve: 1.06,
-		Proof:  4 * time.Second,
+		Proof:  6 * time.Second,
 		Settle: 250 * time.Millisecond, LongestPhase: 12 * time.Second, Repeats: 4,
 		Total: 88 * time.Second,
 	}

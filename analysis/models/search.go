@@ -180,7 +180,7 @@ func (s Search) Next(steps []Step) (rps float64, more bool) {
 // Where the proof measures, as shares of the edge that the search found: just
 // below, where the objectives must hold, and just above, where one must break.
 const (
-	ProofBelow = 0.88
+	ProofBelow = 0.85
 	ProofAbove = 1.15
 )
 

@@ -44,6 +44,8 @@ type sizing struct {
 	pace    models.Pace
 	random  *rand.Rand
 	repeats int // phases that were not valid measurements, so far
+
+	resampled int // phases that were repeated for want of samples, so far
 }
 
 // highestRate bounds the climb, per second, where the scenario does not: it may
@@ -115,7 +117,6 @@ func (s *sizing) canPace(ctx context.Context, rps float64) error {
 
 func (s *sizing) warmUp(ctx context.Context, rps float64) error {
 	var chunks []record.PhaseData
-	began := time.Since(s.base)
 	for i := range s.pace.WarmUpChunks {
 		spec := s.spec(scenarios.KindWarmUp, fmt.Sprintf("warm-up %d", i+1), rps, s.pace.WarmUpChunk)
 		spec.Duration = s.pace.WarmUpChunk
@@ -126,42 +127,11 @@ func (s *sizing) warmUp(ctx context.Context, rps float64) error {
 		chunks = append(chunks, data)
 		if warm, why := analysis.StationaryEnough(chunks); warm {
 			s.options.Observer.Note("warm: " + why)
-			return s.learnScrapes(ctx, rps, began)
+			return nil
 		}
 	}
 	s.options.Observer.Note("warm-up ended at its longest; the system still drifts")
-	return s.learnScrapes(ctx, rps, began)
-}
-
-// scrapesNeeded lie inside every phase, so that a counter can be differenced
-// between two of them even when the third is late.
-const scrapesNeeded = 3
-
-// learnScrapes goes on with the warm-up until every component that is read from
-// Prometheus was scraped often enough to tell how long a phase has to be.
-func (s *sizing) learnScrapes(ctx context.Context, rps float64, began time.Duration) error {
-	if s.options.Scenario.Observe.Prometheus == "" {
-		return nil
-	}
-	const patience = 5 * time.Minute
-	for i := 1; ; i++ {
-		least, elapsed := math.MaxInt, time.Since(s.base)-began
-		for _, c := range s.options.Scenario.Observe.Components {
-			least = min(least, s.sampler.Fresh(c.Name, began))
-		}
-		if least > scrapesNeeded {
-			s.shortest = elapsed / time.Duration(least-1) * (scrapesNeeded + 1)
-			return nil
-		}
-		if elapsed > patience {
-			return fmt.Errorf("prometheus %s: %d fresh samples of a component in %s of load, %d are needed: is it scraped?",
-				s.options.Scenario.Observe.Prometheus, least, elapsed.Round(time.Second), scrapesNeeded+1)
-		}
-		spec := s.spec(scenarios.KindWarmUp, fmt.Sprintf("waiting for scrapes %d", i), rps, 5*time.Second)
-		if _, _, err := s.phase(ctx, spec); err != nil {
-			return err
-		}
-	}
+	return nil
 }
 
 // errSpoiled ends the measuring: too much of it was not valid. It is no failure
@@ -169,14 +139,24 @@ func (s *sizing) learnScrapes(ctx context.Context, rps float64, began time.Durat
 var errSpoiled = errors.New("too many phases were not valid measurements")
 
 // measure runs one phase, and again when it is not a valid measurement, since
-// what disturbed it may be gone. All phases share one budget of repeats.
+// what disturbed it may be gone, or when Prometheus scraped too little of it. All
+// phases share one budget of repeats for either; without samples a phase still
+// says whether the objectives hold, so want of them does not end the measuring.
 func (s *sizing) measure(ctx context.Context, spec scenarios.Phase) (analysis.PhaseSummary, record.PhaseData, error) {
 	name := spec.Name
 	for attempt := 1; ; attempt++ {
 		s.settle(ctx, time.Duration(attempt*attempt)*s.pace.Settle)
 		summary, data, err := s.phase(ctx, spec)
-		if err != nil || summary.Verdict.Valid {
+		if err != nil {
 			return summary, data, err
+		}
+		if summary.Verdict.Valid {
+			if s.sparse(data) == "" || s.resampled >= s.pace.Repeats {
+				return summary, data, nil
+			}
+			s.resampled++
+			spec.Name = fmt.Sprintf("%s again", name)
+			continue
 		}
 		if spec.Kind == scenarios.KindProof && s.pace.Spare(time.Since(s.base)) < -s.pace.Proof {
 			return summary, data, nil // no time to repeat it; the record says that it is not valid
@@ -257,7 +237,7 @@ func (s *sizing) proof(ctx context.Context, search []record.PhaseData, limit flo
 		s.options.Observer.Note("the search found no edge: there is nothing to prove")
 		return nil
 	}
-	if _, _, err := s.measure(ctx, s.spec(scenarios.KindProof, "below", below, s.pace.Proof)); err != nil {
+	if err := s.proveBelow(ctx, below); err != nil {
 		return err
 	}
 	if !reached || above > limit {
@@ -265,5 +245,17 @@ func (s *sizing) proof(ctx context.Context, search []record.PhaseData, limit flo
 		return nil
 	}
 	_, _, err := s.measure(ctx, s.spec(scenarios.KindProof, "above", above, s.pace.Proof))
+	return err
+}
+
+// proveBelow measures where the objectives must hold. What disturbs a measurement
+// makes it worse, so a miss is measured once more, while there is time; the record
+// keeps both.
+func (s *sizing) proveBelow(ctx context.Context, rps float64) error {
+	summary, _, err := s.measure(ctx, s.spec(scenarios.KindProof, "below", rps, s.pace.Proof))
+	if err != nil || summary.Holds || !summary.Verdict.Valid || s.pace.Spare(time.Since(s.base)) < 0 {
+		return err
+	}
+	_, _, err = s.measure(ctx, s.spec(scenarios.KindProof, "below, second try", rps, s.pace.Proof))
 	return err
 }
