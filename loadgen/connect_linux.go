@@ -50,7 +50,7 @@ func newConnector(plan scenarios.Plan) (*connector, error) {
 	}
 	if plan.Endpoint.Protocol == scenarios.ProtocolH2 {
 		t := plan.Endpoint.TLS
-		c.options.TLS, err = dial.NewTLS(dial.TLSFiles{
+		c.options.TLS, err = dial.NewTLS(dial.TLSOptions{
 			CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName,
 			Authority: plan.Endpoint.Authority, Insecure: t.Insecure,
 		})

@@ -147,7 +147,7 @@ func TestHandshakeFailures(t *testing.T) {
 				_ = server.Handshake()
 				_, _ = io.Copy(io.Discard, server)
 			})
-			config, err := dial.NewTLS(dial.TLSFiles{CAFile: tt.ca, Authority: "shop.test:443"})
+			config, err := dial.NewTLS(dial.TLSOptions{CAFile: tt.ca, Authority: "shop.test:443"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -210,7 +210,7 @@ func TestClientCertificate(t *testing.T) {
 	writePEM(t, certFile, "CERTIFICATE", client.Certificate[0])
 	writePEM(t, keyFile, "PRIVATE KEY", key)
 
-	read := func(files dial.TLSFiles) (string, error) {
+	read := func(files dial.TLSOptions) (string, error) {
 		client, err := dial.NewTLS(files)
 		if err != nil {
 			t.Fatal(err)
@@ -233,7 +233,7 @@ func TestClientCertificate(t *testing.T) {
 			}
 		}
 	}
-	files := dial.TLSFiles{CAFile: ca.file, Authority: "shop.test"}
+	files := dial.TLSOptions{CAFile: ca.file, Authority: "shop.test"}
 	_, err = read(files)
 	err = dial.Late(address, err)
 	wantCause(t, err, dial.CauseAlert)
@@ -254,7 +254,7 @@ func TestInsecureAcceptsAnything(t *testing.T) {
 	address := serve(t, func(c net.Conn) {
 		_ = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2"}}).Handshake()
 	})
-	config, err := dial.NewTLS(dial.TLSFiles{Authority: "shop.test", Insecure: true})
+	config, err := dial.NewTLS(dial.TLSOptions{Authority: "shop.test", Insecure: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestOpenFailures(t *testing.T) {
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
-	config, err := dial.NewTLS(dial.TLSFiles{Authority: "shop.test"})
+	config, err := dial.NewTLS(dial.TLSOptions{Authority: "shop.test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func TestNewTLSRefuses(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("nothing"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, files := range map[string]dial.TLSFiles{
+	for name, files := range map[string]dial.TLSOptions{
 		"no such authority": {CAFile: "no-such-file"},
 		"empty authority":   {CAFile: empty},
 		"key is missing":    {CertFile: empty},
@@ -361,7 +361,7 @@ func piecemeal(t *testing.T, ca *authority, certificate tls.Certificate, version
 		defer close(over)
 		relayPieces(c, server, size, requests)
 	})
-	config, err := dial.NewTLS(dial.TLSFiles{CAFile: ca.file, Authority: "shop.test"})
+	config, err := dial.NewTLS(dial.TLSOptions{CAFile: ca.file, Authority: "shop.test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -471,7 +471,7 @@ func relayPieces(client net.Conn, server string, size int, requests <-chan struc
 func TestWriteDoesNotBlock(t *testing.T) {
 	ca := newAuthority(t)
 	certificate := ca.issue("shop.test", time.Now().Add(time.Hour))
-	config, err := dial.NewTLS(dial.TLSFiles{CAFile: ca.file, Authority: "shop.test"})
+	config, err := dial.NewTLS(dial.TLSOptions{CAFile: ca.file, Authority: "shop.test"})
 	if err != nil {
 		t.Fatal(err)
 	}

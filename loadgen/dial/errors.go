@@ -48,6 +48,7 @@ const (
 	CauseExpired     Cause = "certificate expired or not yet valid"
 	CauseCertificate Cause = "certificate not acceptable"
 	CauseAlert       Cause = "handshake refused by the server"
+	CauseVersion     Cause = "no TLS version in common"
 	CauseNotTLS      Cause = "server does not speak TLS"
 	CauseClosed      Cause = "closed by the server"
 	CauseNoProtocol  Cause = "server negotiated no protocol"
@@ -56,9 +57,11 @@ const (
 	stepResolve            = "resolve"
 	stepConnect            = "connect to"
 	stepHandshake          = "TLS handshake with"
-	protocolHTTP2          = "h2"
-	handshakeAdvice        = "; if it wants a client certificate, set tls.certFile and tls.keyFile"
 )
+
+// errNoRoute says that no address of this machine can reach one of another, for
+// example because it has none of IPv6.
+var errNoRoute = errors.New("this machine has no address that could reach it")
 
 // Error says why and at which step a connection could not be opened.
 type Error struct {
@@ -74,10 +77,30 @@ func (e *Error) Error() string {
 	if e.Err != nil {
 		message += ": " + e.Err.Error()
 	}
-	if e.Cause == CauseAlert && e.Err != nil && strings.Contains(e.Err.Error(), "certificate required") {
-		message += handshakeAdvice
+	if e.Cause == CauseAlert && e.Err != nil {
+		message += advice(e.Err.Error())
 	}
 	return message
+}
+
+// advice says what an alert of the server's asks for. The type of alerts is not
+// exported, only their words.
+func advice(alert string) string {
+	for _, a := range []struct{ words, advice string }{
+		{"certificate required", "; if it wants a client certificate, set tls.certFile and tls.keyFile"},
+		{"handshake failure", "; if it wants a client certificate, set tls.certFile and tls.keyFile; otherwise there may be no cipher suite or curve in common"},
+		{"unknown certificate authority", "; the server does not trust the authority of tls.certFile"},
+		{"expired certificate", "; the certificate in tls.certFile has expired"},
+		{"revoked certificate", "; the server does not accept tls.certFile"},
+		{"bad certificate", "; the server does not accept tls.certFile, or wants one"},
+		{"access denied", "; the server does not accept tls.certFile, or wants one"},
+		{"unrecognized name", "; the server does not know the name, see tls.serverName"},
+	} {
+		if strings.Contains(alert, a.words) {
+			return a.advice
+		}
+	}
+	return ""
 }
 
 // Unwrap returns what was behind it.
@@ -93,10 +116,11 @@ func Late(address string, err error) error {
 	return err
 }
 
-// negotiated checks the outcome of ALPN against what was asked for.
+// negotiated checks the outcome of ALPN against what was asked for. A server
+// without ALPN speaks HTTP/1.1.
 func negotiated(address, asked, got string) error {
 	switch {
-	case got == asked:
+	case got == asked, got == "" && asked == ProtocolHTTP1:
 		return nil
 	case got == "":
 		return &Error{Step: stepHandshake, Address: address, Cause: CauseNoProtocol,
@@ -106,12 +130,23 @@ func negotiated(address, asked, got string) error {
 		Err: fmt.Errorf("asked for %s, server negotiated %s", asked, got)}
 }
 
+// refused turns an error of a handshake into an Error with its cause.
+func refused(address, asked string, err error) error {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "no application protocol"): // alert 120, whose type is not exported
+		return &Error{Step: stepHandshake, Address: address, Cause: CauseNoProtocol,
+			Err: fmt.Errorf("asked for %s by ALPN, which the server does not speak: %w", asked, err)}
+	case strings.Contains(text, "protocol version not supported"), // alert 70
+		strings.Contains(text, "unsupported protocol version"): // what crypto/tls says of the server's choice
+		return &Error{Step: stepHandshake, Address: address, Cause: CauseVersion,
+			Err: fmt.Errorf("%w; see tls.minVersion and tls.maxVersion", err)}
+	}
+	return wrap(stepHandshake, address, err)
+}
+
 // wrap turns an error of a step into an Error with its cause.
 func wrap(step, address string, err error) error {
-	if strings.Contains(err.Error(), "no application protocol") { // alert 120, whose type is not exported
-		return &Error{Step: step, Address: address, Cause: CauseNoProtocol,
-			Err: fmt.Errorf("asked for %s by ALPN, the server speaks none of it: %w", protocolHTTP2, err)}
-	}
 	return &Error{Step: step, Address: address, Cause: cause(err), Err: err}
 }
 
@@ -127,6 +162,7 @@ func cause(err error) Cause {
 		resolve   *net.DNSError
 		op        *net.OpError
 		addr      *net.AddrError
+		identity  *identityError
 	)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
@@ -141,7 +177,7 @@ func cause(err error) Cause {
 		return CauseRefused
 	case errors.Is(err, syscall.ETIMEDOUT):
 		return CauseTimeout
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, errNoRoute):
 		return CauseUnreachable
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return CauseDescriptors
@@ -149,7 +185,7 @@ func cause(err error) Cause {
 		return CausePorts
 	case errors.As(err, &authority):
 		return CauseAuthority
-	case errors.As(err, &name):
+	case errors.As(err, &name), errors.As(err, &identity):
 		return CauseName
 	case errors.As(err, &invalid):
 		if invalid.Reason == x509.Expired {

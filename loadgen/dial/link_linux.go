@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,10 +16,11 @@ import (
 // Link is an open connection that never blocks, with or without TLS. All
 // methods belong to one goroutine.
 type Link struct {
-	socket *socket
-	tls    *tls.Conn // nil: cleartext
-	times  Times
-	state  tls.ConnectionState
+	socket        socket
+	tls           *tls.Conn // nil: cleartext
+	times         Times
+	agreement     Agreement
+	local, remote netip.AddrPort
 }
 
 // FD returns the descriptor to wait for; it stays the Link's.
@@ -26,8 +29,23 @@ func (l *Link) FD() int { return l.socket.fd }
 // Times returns how long opening took.
 func (l *Link) Times() Times { return l.times }
 
-// State returns what TLS agreed on; ok is false in cleartext.
-func (l *Link) State() (state tls.ConnectionState, ok bool) { return l.state, l.tls != nil }
+// Local returns the address and port of this side.
+func (l *Link) Local() netip.AddrPort { return l.local }
+
+// Remote returns the address and port of the peer, one of those of the name.
+func (l *Link) Remote() netip.AddrPort { return l.remote }
+
+// Agreed returns what TLS agreed on; ok is false in cleartext.
+func (l *Link) Agreed() (agreement Agreement, ok bool) { return l.agreement, l.tls != nil }
+
+// State returns all that TLS knows; ok is false in cleartext. It costs some
+// allocations, unlike Agreed.
+func (l *Link) State() (state tls.ConnectionState, ok bool) {
+	if l.tls == nil {
+		return tls.ConnectionState{}, false
+	}
+	return l.tls.ConnectionState(), true
+}
 
 // Share gives the link a buffer for what comes in encrypted. It can be shared
 // with other links of the same goroutine, as long as each is read until
@@ -40,8 +58,9 @@ func (l *Link) Arrived() { l.socket.drained = false }
 
 // Read reads what has come in. It returns ErrWouldBlock when there is nothing,
 // and io.EOF when the peer has closed. It has to be called before the first
-// wait, because TLS may have taken more than the handshake from the socket. After a read that did not fill the
-// kernel's answer, it returns ErrWouldBlock without asking until Arrived.
+// wait, because TLS may have taken more than the handshake from the socket.
+// After a read that did not fill the kernel's answer, it returns ErrWouldBlock
+// without asking until Arrived.
 func (l *Link) Read(p []byte) (int, error) {
 	if l.tls == nil {
 		return l.socket.receive(p)
@@ -67,7 +86,7 @@ func (l *Link) Write(p []byte) (int, error) {
 func (l *Link) Flush() error { return l.socket.flush() }
 
 // Pending reports whether records wait to be written.
-func (l *Link) Pending() bool { return len(l.socket.out) > 0 }
+func (l *Link) Pending() bool { return l.socket.out != nil }
 
 // Close closes the connection, without waiting for anything.
 func (l *Link) Close() error {
@@ -91,12 +110,17 @@ func (l *Link) Wait(ctx context.Context, write bool) error {
 // what is written.
 type socket struct {
 	fd      int
+	drained bool            // the kernel had no more
 	ctx     context.Context // of the handshake, which is over when this is nil
-	out     []byte          // written, but not taken by the kernel
+	buffers *sync.Pool      // of *outgoing; of TLS only
+	out     *outgoing       // written, but not taken by the kernel; nil: nothing
 	shared  []byte          // for what the kernel gives
 	in      []byte          // part of shared that was not read yet
-	drained bool            // the kernel had no more
 }
+
+// outgoing collects the records of one write of the loop's, so that they leave
+// in one call. All links of a TLS share those that none of them needs now.
+type outgoing struct{ records []byte }
 
 var _ net.Conn = (*socket)(nil)
 
@@ -140,13 +164,18 @@ func (s *socket) send(p []byte) (int, error) {
 }
 
 func (s *socket) flush() error {
-	for len(s.out) > 0 {
-		n, err := s.send(s.out)
+	if s.out == nil {
+		return nil
+	}
+	for len(s.out.records) > 0 {
+		n, err := s.send(s.out.records)
 		if err != nil {
 			return err
 		}
-		s.out = s.out[:copy(s.out, s.out[n:])]
+		s.out.records = s.out.records[:copy(s.out.records, s.out.records[n:])]
 	}
+	s.buffers.Put(s.out)
+	s.out = nil
 	return nil
 }
 
@@ -184,7 +213,10 @@ func (s *socket) Read(p []byte) (int, error) {
 
 // Write is called by crypto/tls.
 func (s *socket) Write(p []byte) (int, error) {
-	s.out = append(s.out, p...)
+	if s.out == nil {
+		s.out = s.buffers.Get().(*outgoing)
+	}
+	s.out.records = append(s.out.records, p...)
 	if s.ctx == nil {
 		return len(p), nil
 	}
