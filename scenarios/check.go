@@ -32,9 +32,6 @@ func (f field) check(value reflect.Value) (message, hint string) {
 func (f field) checkText(text string) (message, hint string) {
 	if len(f.enum) > 0 && !slices.Contains(f.enum, text) {
 		choice := strings.Join(f.enum, " or ")
-		if slices.Contains(f.reserved, text) {
-			return fmt.Sprintf("%s is not spoken yet: use %s", text, choice), ""
-		}
 		if near, ok := Nearest(text, f.enum); ok {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -18,9 +19,19 @@ func Defaults(s Scenario) Scenario {
 	set(d, "seed", &s.Seed, 1)
 	if s.Target != nil {
 		set(d, "target.protocol", &s.Target.Protocol, protocolOf(s.Target.URL))
+		for i := range s.Target.Also {
+			set(d, fmt.Sprintf("target.also[%d].weight", i), &s.Target.Also[i].Weight, 1)
+		}
 	}
 	if s.Lab != nil {
 		d.lab(s.Lab)
+	}
+	if s.Auth != nil {
+		set(d, "auth.header", &s.Auth.Header, "authorization")
+		set(d, "auth.scheme", &s.Auth.Scheme, "Bearer")
+	}
+	if s.Feed != nil {
+		set(d, "feed.order", &s.Feed.Order, FeedInTurn)
 	}
 	set(d, "connections.count", &s.Connections.Count, 8)
 	set(d, "connections.streamsPerConnection", &s.Connections.StreamsPerConnection, 100)
@@ -69,12 +80,21 @@ func (d defaulter) requests(s *Scenario) {
 		path := fmt.Sprintf("requests[%d].", i)
 		set(d, path+"name", &s.Requests[i].Name, fmt.Sprintf("request-%d", i+1))
 		set(d, path+"weight", &s.Requests[i].Weight, 1)
-		set(d, path+"method", &s.Requests[i].Method, "GET")
+		if s.Requests[i].GRPC == nil {
+			set(d, path+"method", &s.Requests[i].Method, "GET")
+		}
 	}
 }
 
 func (d defaulter) load(load *Load) {
-	set(d, "load.duration", &load.Duration, time.Minute)
+	switch shape := load.Shape; {
+	case shape != nil && len(shape.Steps) > 0:
+		set(d, "load.duration", &load.Duration, total(shape.Steps))
+	case shape != nil && shape.Replay != nil:
+		set(d, "load.shape.replay.scale", &shape.Replay.Scale, 1)
+	default:
+		set(d, "load.duration", &load.Duration, time.Minute)
+	}
 	set(d, "load.arrivals", &load.Arrivals, Poisson)
 	set(d, "load.pacing", &load.Pacing, Economical)
 	set(d, "load.timeout", &load.Timeout, 10*time.Second)
@@ -96,6 +116,9 @@ func (d defaulter) observe(o *Observe) {
 func (s Scenario) clone() Scenario {
 	if s.Target != nil {
 		target := *s.Target
+		target.Also = slices.Clone(target.Also)
+		target.TLS.CipherSuites = slices.Clone(target.TLS.CipherSuites)
+		target.TLS.Curves = slices.Clone(target.TLS.Curves)
 		s.Target = &target
 	}
 	if s.Lab != nil {
@@ -105,10 +128,56 @@ func (s Scenario) clone() Scenario {
 	}
 	s.Requests = slices.Clone(s.Requests)
 	for i := range s.Requests {
-		s.Requests[i].Headers = maps.Clone(s.Requests[i].Headers)
+		r := &s.Requests[i]
+		r.Headers = maps.Clone(r.Headers)
+		if r.Check != nil {
+			check := *r.Check
+			check.Header = maps.Clone(check.Header)
+			r.Check = &check
+		}
+		r.GRPC = copied(r.GRPC)
+	}
+	s.Auth = s.Auth.clone()
+	s.Feed = copied(s.Feed)
+	if s.Load.Shape != nil {
+		shape := *s.Load.Shape
+		shape.Ramp, shape.Spike, shape.Sine, shape.Replay = copied(shape.Ramp), copied(shape.Spike), copied(shape.Sine), copied(shape.Replay)
+		shape.Steps = slices.Clone(shape.Steps)
+		s.Load.Shape = &shape
 	}
 	s.Objectives = slices.Clone(s.Objectives)
 	s.Guards.AbortWhen = slices.Clone(s.Guards.AbortWhen)
 	s.Observe.Components = slices.Clone(s.Observe.Components)
 	return s
+}
+
+// copied returns a copy of what p points to, nil for nil.
+func copied[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
+}
+
+func (a *Auth) clone() *Auth {
+	if a = copied(a); a != nil {
+		a.Exec = slices.Clone(a.Exec)
+		if a.OAuth2 = copied(a.OAuth2); a.OAuth2 != nil {
+			a.OAuth2.Scopes = slices.Clone(a.OAuth2.Scopes)
+		}
+	}
+	return a
+}
+
+// total is how long steps last together, at most the longest time there is.
+func total(steps []StepShape) time.Duration {
+	sum := time.Duration(0)
+	for _, step := range steps {
+		if step.For > math.MaxInt64-sum {
+			return math.MaxInt64
+		}
+		sum += max(0, step.For)
+	}
+	return sum
 }

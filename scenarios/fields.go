@@ -8,11 +8,10 @@ type field struct {
 	text     string // one or two sentences, with the unit
 	required bool
 	enum     []string
-	reserved []string // values that a later version will allow
-	least    string   // smallest allowed value
-	above    string   // largest value that is too small
-	most     string   // largest allowed value
-	below    string   // smallest value that is too large
+	least    string // smallest allowed value
+	above    string // largest value that is too small
+	most     string // largest allowed value
+	below    string // smallest value that is too large
 	pattern  string
 	initial  string // default; empty: none
 	examples []string
@@ -29,13 +28,15 @@ const (
 	// A metric name, matchers, or both; raw samples have instants of their own, and
 	// functions and sums have not.
 	selectorPattern = `^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*(\{([^"{}]|"([^"\\]|\\.)*")*\})?\s*$`
-	addressPattern  = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:/\[\]\s]+):[0-9]{1,5}$`
+	// A trust domain and a path (SPIFFE ID, sections 2.1 and 2.2).
+	spiffePattern  = `^spiffe://[a-z0-9._-]{1,255}(/[A-Za-z0-9._-]+)*$`
+	addressPattern = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:/\[\]\s]+):[0-9]{1,5}$`
 )
 
 // fields describes every key of the scenario file, by "Type.key".
 func fields() map[string]field {
 	all := make(map[string]field)
-	for _, part := range []map[string]field{topFields(), systemFields(), loadFields(), observeFields()} {
+	for _, part := range []map[string]field{topFields(), systemFields(), loadFields(), requestFields(), shapeFields(), observeFields()} {
 		for name, f := range part {
 			all[name] = f
 		}
@@ -57,6 +58,8 @@ func topFields() map[string]field {
 		"Scenario.guards":      {text: "What ends a run before it does harm."},
 		"Scenario.observe":     {text: "Where resource metrics come from."},
 		"Scenario.demand":      {text: "What the system has to carry; replicas are recommended for it."},
+		"Scenario.auth":        {text: "The credential that every request carries. It is never recorded; what is written here is, so keep secrets in files."},
+		"Scenario.feed":        {text: "A file of values, one row a request, that ${name} in the path, a header, the body or the gRPC message of a request stands for. $${ stands for the characters ${."},
 		"Scenario.seed":        {text: "Every random choice of a run follows from this number.", initial: "1"},
 
 		"Metadata.name": {text: "Name of the scenario: lower-case letters, digits and dashes, as in names of Kubernetes objects.", required: true, pattern: scenarioNamePattern, examples: []string{"checkout"}},
@@ -85,14 +88,25 @@ func systemFields() map[string]field {
 	return map[string]field{
 		"Target.url":       {text: "Scheme, host, optional port and path prefix. No user, query or fragment.", required: true, pattern: httpURLPattern, examples: []string{"https://shop.example.com"}},
 		"Target.connectTo": {text: "host:port that is dialled instead of the URL's.", pattern: addressPattern, examples: []string{"10.1.2.3:443"}},
-		"Target.protocol":  {text: "What is spoken: h2 (HTTP/2 over TLS, for https) or h2c (HTTP/2 in cleartext, for http). Follows from the URL when left out. http/1.1 and grpc are reserved and not spoken yet.", enum: []string{string(ProtocolH2), string(ProtocolH2C)}, reserved: []string{string(ProtocolHTTP1), string(ProtocolGRPC)}},
-		"Target.tls":       {text: "How TLS is opened; for https only."},
+		"Target.protocol":  {text: "What is spoken: h2 (HTTP/2 over TLS, for https), h2c (HTTP/2 in cleartext, for http), http/1.1 or grpc (each for https and http). h2 or h2c follows from the URL when left out.", enum: []string{string(ProtocolH2), string(ProtocolH2C), string(ProtocolHTTP1), string(ProtocolGRPC)}},
+		"Target.also":      {text: "More targets that share the connections, with the protocol, scheme, path prefix and TLS settings of this one."},
 
-		"TLS.caFile":     {text: "PEM file with the authorities to trust instead of the system's; relative to the scenario file."},
-		"TLS.certFile":   {text: "PEM file with the client's certificate; together with keyFile. Relative to the scenario file."},
-		"TLS.keyFile":    {text: "PEM file with the client's key; together with certFile. Relative to the scenario file."},
-		"TLS.serverName": {text: "Name to ask for and to check instead of the URL's host."},
-		"TLS.insecure":   {text: "Accept any certificate. Never the default."},
+		"OtherTarget.url":       {text: "Scheme and host, with an optional port; the scheme and the path prefix are those of target.url.", required: true, pattern: httpURLPattern, examples: []string{"https://shop-2.example.com"}},
+		"OtherTarget.connectTo": {text: "Address (host:port) that is dialled instead of the URL's.", pattern: addressPattern},
+		"OtherTarget.weight":    {text: "Share of the connections, against 1 of the target itself.", above: "0", most: "1000000", initial: "1"},
+		"Target.tls":            {text: "How TLS is opened; for https only."},
+
+		"TLS.caFile":       {text: "PEM file with the authorities to trust instead of the system's; relative to the scenario file."},
+		"TLS.certFile":     {text: "PEM file with the client's certificate; together with keyFile. Relative to the scenario file."},
+		"TLS.keyFile":      {text: "PEM file with the client's key; together with certFile. Relative to the scenario file."},
+		"TLS.serverName":   {text: "Name to ask for and to check instead of the URL's host."},
+		"TLS.insecure":     {text: "Accept any certificate. Never the default."},
+		"TLS.minVersion":   {text: "Lowest version of TLS; 1.2 when left out.", enum: []string{"1.2", "1.3"}},
+		"TLS.maxVersion":   {text: "Highest version of TLS; the highest known when left out.", enum: []string{"1.2", "1.3"}},
+		"TLS.cipherSuites": {text: "Cipher suites of TLS 1.2 to offer, by their IANA names; those of TLS 1.3 can't be chosen.", pattern: `^TLS_[A-Z0-9_]+$`, examples: []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"}},
+		"TLS.curves":       {text: "Key exchanges to offer, in the order of preference.", enum: curveNames()},
+		"TLS.resume":       {text: "Resume sessions on further connections; otherwise each makes a full handshake."},
+		"TLS.spiffeID":     {text: "SPIFFE ID that the server's certificate has to carry as a URI; its DNS names don't matter then.", pattern: spiffePattern, examples: []string{"spiffe://cluster.local/ns/shop/sa/frontend"}},
 
 		"Lab.proxy":   {text: "Which proxy the lab runs: envoy, the embedded stand-in, or auto (Envoy when there is one).", enum: []string{ProxyAuto, ProxyEnvoy, ProxyEmbedded}, initial: ProxyAuto},
 		"Lab.gateway": {text: "The gateway, which the load goes to."},
@@ -114,28 +128,6 @@ func systemFields() map[string]field {
 
 		"LatencyShape.median": {text: "Half of the answers take no longer.", least: "0s", most: "1m", examples: []string{"5ms"}},
 		"LatencyShape.p99":    {text: "99 of 100 answers take no longer; at least the median.", least: "0s", most: "1m", examples: []string{"20ms"}},
-	}
-}
-
-func loadFields() map[string]field {
-	return map[string]field{
-		"Connections.count":                {text: "How many connections.", least: "1", most: "100000", initial: "8"},
-		"Connections.streamsPerConnection": {text: "How many requests may be in flight on one connection; the server may allow fewer.", least: "1", most: "1000000", initial: "100"},
-		"Connections.connectTimeout":       {text: "How long opening a connection, its TLS handshake included, may take.", above: "0s", most: "10m", initial: "5s"},
-
-		"Request.name":    {text: "Name in all results: letters, digits, dot, dash, underscore. Unique.", pattern: namePattern, examples: []string{"browse"}},
-		"Request.weight":  {text: "Share of the mix, in proportion to the other weights.", above: "0", most: "1000000", initial: "1"},
-		"Request.method":  {text: "HTTP method in capitals.", pattern: methodPattern, initial: "GET"},
-		"Request.path":    {text: "Path and query, percent-encoded, after the URL's path prefix.", required: true, pattern: pathPattern, examples: []string{"/products", "/search?q=sail"}},
-		"Request.headers": {text: "Headers by name."},
-		"Request.body":    {text: "Body, sent as it is written."},
-
-		"Load.rate":     {text: "Arrivals per second (/s), minute (/m) or hour (/h), over all connections together. Not for closed arrivals.", above: "0/s", examples: []string{"5000/s", "2.5k/s", "90/m"}},
-		"Load.duration": {text: "How long the load lasts.", above: "0s", most: "720h", initial: "60s"},
-		"Load.arrivals": {text: "Arrival process: poisson and constant send at instants that do not wait for answers; closed sends the next request when an answer comes, for the highest throughput only.", enum: []string{string(Poisson), string(Constant), string(Closed)}, initial: string(Poisson)},
-		"Load.pacing":   {text: "How the generator waits: economical sleeps, precise spins for the last stretch and costs a core.", enum: []string{string(Economical), string(Precise)}, initial: string(Economical)},
-		"Load.warmUp":   {text: "For `run`: load at the same rate before what counts.", least: "0s", most: "24h", examples: []string{"10s"}},
-		"Load.timeout":  {text: "Longest wait for an answer, from the intended instant of the request.", above: "0s", most: "1h", initial: "10s"},
 	}
 }
 

@@ -68,7 +68,20 @@ type schemaBuilder struct {
 func (b schemaBuilder) combinations() {
 	b.definitions["Objective"].OneOf = []*schema{{Required: []string{"quantile", "latency"}}, {Required: []string{"errorRatio"}}}
 	b.definitions["TLS"].DependentRequired = map[string][]string{"certFile": {"keyFile"}, "keyFile": {"certFile"}}
+	b.definitions["Request"].AnyOf = oneKey("path", "grpc")
+	b.definitions["Auth"].OneOf = oneKey("tokenFile", "exec", "oauth2ClientCredentials")
+	b.definitions["Shape"].OneOf = oneKey("ramp", "steps", "spike", "sine", "replay")
+	b.definitions["Replay"].OneOf = oneKey("file", "query")
 	b.definitions["LatencyShape"].DependentRequired = map[string][]string{"median": {"p99"}, "p99": {"median"}}
+}
+
+// oneKey is a choice between keys.
+func oneKey(keys ...string) []*schema {
+	choice := make([]*schema, len(keys))
+	for i, key := range keys {
+		choice[i] = &schema{Required: []string{key}}
+	}
+	return choice
 }
 
 func (b schemaBuilder) object(t reflect.Type) *schema {

@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"reflect"
@@ -91,51 +90,6 @@ func (v *validator) offLoopback(address string) {
 			v.fail(fmt.Sprintf("requests[%d].method", i), "set guards.allowMutations: true if the target may be changed",
 				"%s may change the target, and %s is not on loopback", r.Method, address)
 		}
-	}
-}
-
-func (v *validator) requests() {
-	if len(v.s.Requests) == 0 && v.written("requests") {
-		v.fail("requests", "remove the key to take the default, one GET /", "the list is empty")
-	}
-	names := make(map[string]int)
-	for i, r := range v.s.Requests {
-		path := fmt.Sprintf("requests[%d]", i)
-		if first, seen := names[r.Name]; seen && r.Name != "" {
-			v.fail(path+".name", "", "the same name as requests[%d]", first)
-		} else {
-			names[r.Name] = i
-		}
-		if r.Method == "CONNECT" || r.Method == "TRACE" {
-			v.fail(path+".method", "", "%s is not supported", r.Method)
-		}
-		v.headers(path+".headers", r.Headers)
-	}
-}
-
-// headers refuses what HTTP/2 does not carry (RFC 9113, section 8.2) and what
-// the generator sets itself.
-func (v *validator) headers(path string, headers map[string]string) {
-	seen := make(map[string]bool)
-	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		at, lower := join(path, name), strings.ToLower(name)
-		switch {
-		case seen[lower]:
-			v.fail(at, "", "the same header in other capitals is there already")
-		case strings.HasPrefix(name, ":"):
-			v.fail(at, "method, path and target.url set these", "pseudo-headers are set by the generator")
-		case !isToken(name):
-			v.fail(at, "", "%q is not a header name", name)
-		case lower == "host":
-			v.fail(at, "put the name into target.url and the address into target.connectTo", "the host is set by target.url")
-		case slices.Contains([]string{"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "content-length", "x-sailplan-run"}, lower):
-			v.fail(at, "", "the generator or HTTP/2 sets this itself")
-		case lower == "te" && headers[name] != "trailers":
-			v.fail(at, "", "HTTP/2 allows no value but trailers")
-		case strings.ContainsAny(headers[name], "\r\n\x00") || headers[name] != strings.Trim(headers[name], " \t"):
-			v.fail(at, "", "the value has a line break, a NUL, or a space at an end")
-		}
-		seen[lower] = true
 	}
 }
 

@@ -114,8 +114,7 @@ func TestValidateBuiltInCode(t *testing.T) {
 		"negative duration": {func(s *scenarios.Scenario) { s.Load.Duration = -time.Second }, "load.duration: must be above 0s"},
 		"negative weight":   {func(s *scenarios.Scenario) { s.Requests = []scenarios.Request{{Path: "/", Weight: -1}} }, "requests[0].weight: must be above 0"},
 		"unknown pacing":    {func(s *scenarios.Scenario) { s.Load.Pacing = "fast" }, `load.pacing: "fast" is not known: use economical or precise`},
-		"grpc":              {func(s *scenarios.Scenario) { s.Target.Protocol = scenarios.ProtocolGRPC }, "grpc is not spoken yet"},
-		"http/1.1":          {func(s *scenarios.Scenario) { s.Target.Protocol = scenarios.ProtocolHTTP1 }, "http/1.1 is not spoken yet: use h2 or h2c"},
+		"http/3":            {func(s *scenarios.Scenario) { s.Target.Protocol = "h3" }, `target.protocol: "h3" is not known`},
 		"negative memory": {func(s *scenarios.Scenario) {
 			s.Target, s.Lab = nil, &scenarios.Lab{Gateway: scenarios.LabProxy{Limits: scenarios.Limits{Memory: -5}}}
 		}, "lab.gateway.limits.memory: must be at least 0"},
