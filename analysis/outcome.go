@@ -21,7 +21,8 @@ func (r *Result) conclude(rec *record.Record, phases []examined, predicted edgeO
 	sweep := ofKind(phases, scenarios.KindClimb, scenarios.KindSteady)
 	good := valid(sweep)
 	r.Valid = len(good) > 0
-	complete := rec.Ended == record.EndedDone || (r.Verification != nil && r.Verification.ObjectiveHeldBelow != nil && r.Verification.ObjectiveMissedAbove != nil)
+	complete := rec.Ended == record.EndedDone || (r.Verification != nil && r.Verification.ObjectiveHeldBelow != nil &&
+		r.Verification.ObjectiveMissedAbove != nil && !cutShort(phases[len(phases)-1]))
 	switch {
 	case len(r.Objectives) == 0:
 		r.settle(Incomplete, "the scenario has no objective, so there is no edge to find")
@@ -61,6 +62,11 @@ func (r *Result) conclude(rec *record.Record, phases []examined, predicted edgeO
 // allows.
 func (v *Verification) proven() bool {
 	return v.MeasuredEnd == string(models.EdgeNotReached) || v.ObjectiveHeldBelow != nil && v.ObjectiveHeldBelow.Valid
+}
+
+// cutShort reports whether a phase did not come to its own end.
+func cutShort(p examined) bool {
+	return p.Unfinished || p.Ended != "" && p.Ended != record.EndedDone
 }
 
 func (r *Result) settle(outcome Outcome, reason string) {
