@@ -58,13 +58,15 @@ type runner struct {
 	sampler  *sampler.Sampler
 	endSampl context.CancelFunc
 	interval time.Duration
-	shortest time.Duration // of a phase, so that enough scraped samples lie inside it
+	scrapes  time.Duration // between two scrapes of Prometheus; 0: nothing comes from there
+	shortest time.Duration // of a phase that counts, so that enough scraped samples lie inside it
 }
 
 // start brings up the system, the recorder, the sampler and the session. When it
 // fails it leaves nothing running; the caller calls close otherwise.
 func start(ctx context.Context, command string, options Options) (_ *runner, _ context.Context, err error) {
 	r := &runner{options: options, interval: options.Scenario.Observe.Interval}
+	r.current.Store(-1)
 	if options.Quick && options.Scenario.Lab != nil {
 		r.interval = min(r.interval, 500*time.Millisecond)
 	}
@@ -103,6 +105,9 @@ func start(ctx context.Context, command string, options Options) (_ *runner, _ c
 		return nil, ctx, err
 	}
 	if err = r.watch(ctx); err != nil {
+		return nil, ctx, err
+	}
+	if err = r.learnScrapes(ctx); err != nil {
 		return nil, ctx, err
 	}
 	if r.session, err = loadgen.Open(ctx, r.plan, loadgen.Options{Base: r.base}); err != nil {
@@ -213,7 +218,9 @@ func (r *runner) phase(ctx context.Context, spec scenarios.Phase) (analysis.Phas
 		return analysis.PhaseSummary{}, record.PhaseData{}, err
 	}
 	spec.Seed = scenarios.PhaseSeed(r.plan.Seed, r.phases)
-	spec.Duration = max(spec.Duration, r.shortest)
+	if counts(spec.Kind) {
+		spec.Duration = max(spec.Duration, r.shortest)
+	}
 	if spec.Interval == 0 {
 		spec.Interval = time.Second
 	}
@@ -239,23 +246,12 @@ func (r *runner) phase(ctx context.Context, spec scenarios.Phase) (analysis.Phas
 	}
 	summary := analysis.Summarize(data, analysis.ConditionsOf(r.writer.Run()))
 	r.options.Observer.PhaseEnd(summary)
-	return summary, data, nil
-}
-
-// awaitScrapes waits until the samples of a phase that come from Prometheus are
-// in: they arrive a scrape and a question later. It is bounded, since a source
-// that has fallen silent is for the verdict to find.
-func (r *runner) awaitScrapes(ctx context.Context, sent time.Duration) {
-	for range 60 {
-		late := false
-		for _, c := range r.options.Scenario.Observe.Components {
-			late = late || c.Prometheus.Any() && r.sampler.Fresh(c.Name, sent) == 0
-		}
-		if !late || ctx.Err() != nil {
-			return
-		}
-		r.settle(ctx, 500*time.Millisecond)
+	if why := r.sparse(data); why != "" && counts(spec.Kind) {
+		// Scrapes were late or left out; a longer phase has more of them.
+		r.shortest = min(r.shortest+r.shortest/2, scrapePatience)
+		r.options.Observer.Note(why)
 	}
+	return summary, data, nil
 }
 
 // settle lets queues drain and quotas recover between phases.
