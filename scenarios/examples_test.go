@@ -1,6 +1,8 @@
 package scenarios_test
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,7 +17,11 @@ func TestExamplesResolve(t *testing.T) {
 			if !ok {
 				t.Fatalf("no text for example %s", name)
 			}
-			s, err := scenarios.Decode(name+".yaml", data)
+			dir := t.TempDir()
+			for file, text := range exampleFiles() {
+				writeFile(t, filepath.Join(dir, file), text)
+			}
+			s, err := scenarios.Decode(filepath.Join(dir, name+".yaml"), data)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -30,6 +36,21 @@ func TestExamplesResolve(t *testing.T) {
 	}
 	if _, ok := scenarios.Example("../examples/init"); ok {
 		t.Error("got a text for a name that is not an example")
+	}
+}
+
+// exampleFiles are the files that examples name.
+func exampleFiles() map[string]string {
+	return map[string]string{
+		"ca.pem": "", "token": "secret", "shop.pb": "", "order.json": `{"user": "${id}"}`,
+		"users.csv": "id,name,basket\n1,Ada,3\n", "friday.csv": "seconds,rate\n0,100\n3600,200\n",
+	}
+}
+
+func writeFile(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -52,8 +52,11 @@ func FuzzDecode(f *testing.F) {
 		if after := mustJSON(t, full); after != before {
 			t.Errorf("Validate changed the scenario to %s", after)
 		}
+		if validity == nil {
+			validity = scenarios.ValidateFiles(full)
+		}
 		if _, err := scenarios.Resolve(*s); (err == nil) != (validity == nil) {
-			t.Errorf("Resolve says %v, Validate %v", err, validity)
+			t.Errorf("Resolve says %v, Validate and ValidateFiles %v", err, validity)
 		}
 	})
 }

@@ -80,6 +80,8 @@ type phaseJSON struct {
 	IntervalSeconds float64   `json:"intervalSeconds,omitempty"`
 	Seed            uint64    `json:"seed,string"`
 	MaxBacklog      int       `json:"maxBacklog,omitempty"`
+	// Curve has a pair of seconds and rate per second for each point.
+	Curve [][2]float64 `json:"curve,omitempty"`
 }
 
 // MarshalJSON writes durations in seconds and the rate as text ("5000/s").
@@ -87,8 +89,16 @@ func (p Phase) MarshalJSON() ([]byte, error) {
 	return json.Marshal(phaseJSON{
 		Name: p.Name, Kind: p.Kind, Process: p.Process, Rate: p.Rate,
 		DurationSeconds: p.Duration.Seconds(), IntervalSeconds: p.Interval.Seconds(),
-		Seed: p.Seed, MaxBacklog: p.MaxBacklog,
+		Seed: p.Seed, MaxBacklog: p.MaxBacklog, Curve: curvePairs(p.Curve),
 	})
+}
+
+func curvePairs(curve []CurvePoint) [][2]float64 {
+	var pairs [][2]float64
+	for _, point := range curve {
+		pairs = append(pairs, [2]float64{point.At.Seconds(), point.RPS})
+	}
+	return pairs
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
@@ -105,9 +115,23 @@ func (p *Phase) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading phase %q from JSON: intervalSeconds: %w", in.Name, err)
 	}
+	var curve []CurvePoint
+	for i, pair := range in.Curve {
+		at, err := fromSeconds(pair[0])
+		if err != nil {
+			return fmt.Errorf("reading phase %q from JSON: curve[%d]: %w", in.Name, i, err)
+		}
+		curve = append(curve, CurvePoint{At: at, RPS: pair[1]})
+	}
+	if curve != nil {
+		if err := CheckCurve(curve, duration); err != nil {
+			return fmt.Errorf("reading phase %q from JSON: %w", in.Name, err)
+		}
+	}
 	*p = Phase{
 		Name: in.Name, Kind: in.Kind, Process: in.Process, Rate: in.Rate,
 		Duration: duration, Interval: interval, Seed: in.Seed, MaxBacklog: in.MaxBacklog,
+		Curve: curve,
 	}
 	return nil
 }

@@ -11,71 +11,111 @@ import (
 	"strings"
 )
 
-// Resolve completes the scenario with Defaults, validates it, and returns what a
-// load session needs.
+// Resolve completes the scenario with Defaults, validates it with the files that
+// it names, and returns what a load session needs.
 //
 // The Endpoint of a lab scenario stays empty: only the lab knows its address,
 // and fills it in once it runs. Phases are those of `run`, a warm-up where
-// there is one and the load; there are none when the scenario names neither a
-// rate nor closed arrivals. RunID is left to the caller, because it is random.
+// there is one and the load; there are none when the scenario has no load
+// (HasLoad), or when its curve is still to be asked for (NeedsQuery; see
+// RunPhases). Bodies are read from their files, so that nothing but credentials
+// and rows of the feed is read later. Without a feed, requests are as they are
+// sent; with one they are templates. RunID is left to the caller, because it is
+// random.
 func Resolve(s Scenario) (Plan, error) {
 	s = Defaults(s)
 	if err := Validate(s); err != nil {
 		return Plan{}, err
 	}
+	files, err := readFiles(s)
+	if err != nil {
+		return Plan{}, err
+	}
 	plan := Plan{
 		Name:        s.Metadata.Name,
 		Connections: s.Connections,
-		Requests:    requestsToSend(s.Requests),
+		Requests:    requestsToSend(s, files.bodies),
 		Pacing:      s.Load.Pacing,
 		Timeout:     s.Load.Timeout,
 		Guards:      s.Guards,
+		Auth:        s.Auth.within(s.Dir),
+		TraceShare:  float64(s.Load.TraceShare),
 		Seed:        s.Seed,
-		Phases:      runPhases(s),
 	}
 	plan.Guards.AbortWhen = slices.Clone(s.Guards.AbortWhen)
+	if s.Feed != nil {
+		plan.Feed = &Feed{File: absolute(s.Dir, s.Feed.File), Order: s.Feed.Order}
+	}
 	if s.Target != nil {
-		endpoint, err := s.Target.endpoint(s.Dir)
-		if err != nil {
+		if plan.Endpoint, err = s.Target.endpoint(s.Dir); err != nil {
 			return Plan{}, fmt.Errorf("resolving the target of scenario %s: %w", s.Metadata.Name, err)
 		}
-		plan.Endpoint = endpoint
+		for i, other := range s.Target.Also {
+			endpoint, err := s.Target.other(other).endpoint(s.Dir)
+			if err != nil {
+				return Plan{}, fmt.Errorf("resolving target.also[%d] of scenario %s: %w", i, s.Metadata.Name, err)
+			}
+			endpoint.Weight = other.Weight
+			plan.Endpoint.Also = append(plan.Endpoint.Also, endpoint)
+		}
+	}
+	if !s.NeedsQuery() {
+		if plan.Phases, err = RunPhases(s, files.replay); err != nil {
+			return Plan{}, fmt.Errorf("scenario %s: %w", s.Metadata.Name, err)
+		}
 	}
 	return plan, nil
 }
 
-// requestsToSend copies the requests, header names in lower case as HTTP/2 wants
-// them.
-func requestsToSend(requests []Request) []Request {
-	out := slices.Clone(requests)
-	for i, r := range requests {
+// requestsToSend copies the requests: header names in lower case as HTTP/2 wants
+// them, the bodies that were read from files (by the index of their request), and
+// method and path of gRPC calls.
+func requestsToSend(s Scenario, bodies map[int]string) []Request {
+	out := slices.Clone(s.Requests)
+	text := literally
+	if s.Feed != nil {
+		text = func(template string) string { return template }
+	}
+	for i, r := range s.Requests {
+		out[i].Path, out[i].Body = text(r.Path), text(r.Body)
+		if body, fromFile := bodies[i]; fromFile {
+			out[i].Body, out[i].BodyFile = body, ""
+		}
+		if r.GRPC != nil {
+			out[i].Method, out[i].Path = "POST", "/"+r.GRPC.Method
+			out[i].GRPC = &Call{Method: r.GRPC.Method, Message: text(r.GRPC.Message), DescriptorSet: absolute(s.Dir, r.GRPC.DescriptorSet)}
+		}
 		if r.Headers == nil {
 			continue
 		}
 		out[i].Headers = make(map[string]string, len(r.Headers))
 		for name, value := range maps.All(r.Headers) {
-			out[i].Headers[strings.ToLower(name)] = value
+			out[i].Headers[strings.ToLower(name)] = text(value)
 		}
 	}
 	return out
 }
 
-func runPhases(s Scenario) []Phase {
-	if s.Load.Rate.IsZero() && s.Load.Arrivals != Closed {
+// within returns a copy whose file names, and whose command when it is one, are
+// as seen from anywhere.
+func (a *Auth) within(dir string) *Auth {
+	if a = a.clone(); a == nil {
 		return nil
 	}
-	var phases []Phase
-	add := func(name string, kind PhaseKind, phase Phase) {
-		phase.Name, phase.Kind = name, kind
-		phase.Process, phase.Rate = s.Load.Arrivals, s.Load.Rate
-		phase.Seed = PhaseSeed(s.Seed, len(phases))
-		phases = append(phases, phase)
+	a.TokenFile = absolute(dir, a.TokenFile)
+	if len(a.Exec) > 0 && strings.Contains(a.Exec[0], "/") {
+		a.Exec[0] = absolute(dir, a.Exec[0])
 	}
-	if s.Load.WarmUp > 0 {
-		add("warm-up", KindWarmUp, Phase{Duration: s.Load.WarmUp})
+	if a.OAuth2 != nil {
+		a.OAuth2.ClientSecretFile = absolute(dir, a.OAuth2.ClientSecretFile)
 	}
-	add("load", KindLoad, Phase{Duration: s.Load.Duration})
-	return phases
+	return a
+}
+
+// other is a further target as if it were alone.
+func (t Target) other(o OtherTarget) Target {
+	t.URL, t.ConnectTo, t.Also = o.URL, o.ConnectTo, nil
+	return t
 }
 
 // endpoint returns where the target is and how it is spoken to. File names are
@@ -135,6 +175,18 @@ func within(dir, file string) string {
 		return file
 	}
 	return filepath.Join(dir, file)
+}
+
+// absolute returns a file name as seen from anywhere; empty stays empty.
+func absolute(dir, file string) string {
+	if file == "" {
+		return ""
+	}
+	name := within(dir, file)
+	if whole, err := filepath.Abs(name); err == nil {
+		return whole
+	}
+	return name // the working directory is gone; the name is good as long as it is there
 }
 
 // PolicyFiles returns the names of the lab's DestinationRule files as seen from

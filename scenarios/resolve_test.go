@@ -2,6 +2,8 @@ package scenarios_test
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,7 +14,13 @@ import (
 
 func resolve(t *testing.T, in string) scenarios.Plan {
 	t.Helper()
-	s, err := scenarios.Decode("plans/f.yaml", []byte(in))
+	return resolveIn(t, "plans", in)
+}
+
+// resolveIn reads a scenario as from a file in dir.
+func resolveIn(t *testing.T, dir, in string) scenarios.Plan {
+	t.Helper()
+	s, err := scenarios.Decode(filepath.Join(dir, "f.yaml"), []byte(in))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,6 +32,14 @@ func resolve(t *testing.T, in string) scenarios.Plan {
 }
 
 func TestEndpoint(t *testing.T) {
+	dir := t.TempDir()
+	plans := filepath.Join(dir, "plans")
+	if err := os.Mkdir(plans, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"plans/ca.pem", "c.pem", "k.pem"} {
+		writeFile(t, filepath.Join(dir, file), "")
+	}
 	for name, test := range map[string]struct {
 		target string
 		want   scenarios.Endpoint
@@ -35,14 +51,14 @@ func TestEndpoint(t *testing.T) {
 			scenarios.Endpoint{Scheme: "http", Authority: "127.0.0.1:8080", Path: "/api/v1", Address: "127.0.0.1:8080", Protocol: scenarios.ProtocolH2C}, true},
 		"TLS": {"{url: https://shop.example.com}",
 			scenarios.Endpoint{Scheme: "https", Authority: "shop.example.com", Address: "shop.example.com:443", Protocol: scenarios.ProtocolH2, TLS: scenarios.TLS{ServerName: "shop.example.com"}}, false},
-		"connectTo and files": {"{url: https://shop.example.com, connectTo: \"127.0.0.1:8443\", tls: {caFile: ca.pem, certFile: /etc/c.pem, keyFile: ../k.pem, serverName: other}}",
+		"connectTo and files": {"{url: https://shop.example.com, connectTo: \"127.0.0.1:8443\", tls: {caFile: ca.pem, certFile: " + dir + "/c.pem, keyFile: ../k.pem, serverName: other}}",
 			scenarios.Endpoint{Scheme: "https", Authority: "shop.example.com", Address: "127.0.0.1:8443", Protocol: scenarios.ProtocolH2,
-				TLS: scenarios.TLS{CAFile: "plans/ca.pem", CertFile: "/etc/c.pem", KeyFile: "k.pem", ServerName: "other"}}, true},
+				TLS: scenarios.TLS{CAFile: filepath.Join(plans, "ca.pem"), CertFile: filepath.Join(dir, "c.pem"), KeyFile: filepath.Join(dir, "k.pem"), ServerName: "other"}}, true},
 		"IPv6": {"{url: \"https://[::1]:8443\"}",
 			scenarios.Endpoint{Scheme: "https", Authority: "[::1]:8443", Address: "[::1]:8443", Protocol: scenarios.ProtocolH2, TLS: scenarios.TLS{ServerName: "::1"}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := resolve(t, head+"target: "+test.target+"\nguards: {maxRate: 5/s}\n")
+			plan := resolveIn(t, plans, head+"target: "+test.target+"\nguards: {maxRate: 5/s}\n")
 			if !reflect.DeepEqual(plan.Endpoint, test.want) {
 				t.Errorf("\n got %+v\nwant %+v", plan.Endpoint, test.want)
 			}

@@ -21,6 +21,7 @@ func Validate(s Scenario) error {
 	v.values("", reflect.ValueOf(s))
 	v.system()
 	v.requests()
+	v.auth()
 	v.load()
 	v.objectives()
 	v.guards()
@@ -204,19 +205,6 @@ func (v *validator) enforceable(path string, limits Limits) {
 func (v *validator) memory(path string, limits Limits) {
 	if limits.Memory > 0 && limits.Memory < minMemory {
 		v.fail(path+".memory", fmt.Sprintf("did you mean %dMi?", int64(limits.Memory)), "%d bytes are too little to run in", int64(limits.Memory))
-	}
-}
-
-func (v *validator) load() {
-	load := v.s.Load
-	if load.Arrivals == Closed {
-		if !load.Rate.IsZero() {
-			v.fail("load.rate", "remove the rate, or use poisson arrivals", "a closed loop has no rate: it sends when answers come")
-		}
-		return
-	}
-	if limit := v.s.Guards.MaxRate; !limit.IsZero() && load.Rate.RPS() > limit.RPS() {
-		v.fail("load.rate", "", "%s is above guards.maxRate, %s", load.Rate, limit)
 	}
 }
 

@@ -143,7 +143,7 @@ func (v *validator) headers(path string, headers map[string]string) {
 			v.fail(at, "", "%q is not a header name", name)
 		case lower == "host":
 			v.fail(at, "put the name into target.url and the address into target.connectTo", "the host is set by target.url")
-		case slices.Contains([]string{"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "content-length", "x-sailplan-run"}, lower):
+		case isOurs(lower):
 			v.fail(at, "", "the generator or HTTP/2 sets this itself")
 		case lower == "te" && headers[name] != "trailers":
 			v.fail(at, "", "HTTP/2 allows no value but trailers")
@@ -152,4 +152,10 @@ func (v *validator) headers(path string, headers map[string]string) {
 		}
 		seen[lower] = true
 	}
+}
+
+// isOurs reports whether a header, in lower case, is one that the generator or
+// the protocol sets.
+func isOurs(name string) bool {
+	return slices.Contains([]string{"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "content-length", "x-sailplan-run"}, name)
 }

@@ -4,40 +4,50 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 )
 
 func (v *validator) target(t Target) {
-	u, err := url.Parse(t.URL)
-	if t.URL == "" || err != nil || v.hasProblemAt("target.url") {
-		if t.URL != "" && !v.hasProblemAt("target.url") {
-			v.fail("target.url", "", "not a URL")
-		}
+	if !v.address("target", t.URL, t.ConnectTo) {
 		return
 	}
-	if u.User != nil {
-		v.fail("target.url", "put credentials into a request's headers", "a user in the URL is not allowed")
+	scheme, _, _ := strings.Cut(t.URL, "://")
+	v.protocol(t, scheme)
+	v.tls(t.TLS, scheme)
+	if endpoint, err := t.endpoint(""); err == nil && !endpoint.OnLoopback() {
+		v.offLoopback("target.url", endpoint.Address)
 	}
-	if strings.Contains(t.URL, "?") || strings.Contains(t.URL, "#") {
-		v.fail("target.url", "put a query into a request's path", "a query or fragment is not allowed")
+	v.also(t)
+}
+
+// address checks where a target is. It reports whether that can be told at all.
+func (v *validator) address(path, rawURL, connectTo string) bool {
+	at := path + ".url"
+	u, err := url.Parse(rawURL)
+	if rawURL == "" || err != nil || v.hasProblemAt(at) {
+		if rawURL != "" && !v.hasProblemAt(at) {
+			v.fail(at, "", "not a URL")
+		}
+		return false
+	}
+	if u.User != nil {
+		v.fail(at, "put credentials into a request's headers", "a user in the URL is not allowed")
+	}
+	if strings.Contains(rawURL, "?") || strings.Contains(rawURL, "#") {
+		v.fail(at, "put a query into a request's path", "a query or fragment is not allowed")
 	}
 	if u.Hostname() == "" {
-		v.fail("target.url", "", "the host is missing")
+		v.fail(at, "", "the host is missing")
 	}
-	v.port("target.url", u.Port())
-	if t.ConnectTo != "" {
-		if _, port, err := net.SplitHostPort(t.ConnectTo); err == nil {
-			v.port("target.connectTo", port)
+	v.port(at, u.Port())
+	if connectTo != "" {
+		if _, port, err := net.SplitHostPort(connectTo); err == nil {
+			v.port(path+".connectTo", port)
 		}
 	}
-	v.protocol(t, u.Scheme)
-	v.tls(t.TLS, u.Scheme)
-	if endpoint, err := t.endpoint(""); err == nil && !endpoint.OnLoopback() {
-		v.offLoopback(endpoint.Address)
-	}
+	return true
 }
 
 func (v *validator) hasProblemAt(path string) bool {
@@ -60,35 +70,29 @@ func (v *validator) protocol(t Target, scheme string) {
 	}
 }
 
-func (v *validator) tls(tls TLS, scheme string) {
-	if reflect.ValueOf(tls).IsZero() {
-		return
-	}
-	if scheme == "http" {
-		v.fail("target.tls", "use an https URL", "TLS settings have no effect on http://")
-	}
-	if (tls.CertFile == "") != (tls.KeyFile == "") {
-		v.fail("target.tls", "", "certFile and keyFile are given together or not at all")
-	}
-}
-
-// offLoopback holds a target that others may depend on to the guards.
-func (v *validator) offLoopback(address string) {
+// offLoopback holds a target that others may depend on to the guards. near is
+// the key that names it.
+func (v *validator) offLoopback(near, address string) {
 	guards := v.s.Guards
 	if guards.MaxRate.IsZero() && !v.hasProblemAt("guards.maxRate") {
-		v.failNear("target.url", "guards.maxRate", "add guards: {maxRate: …} with a rate that the target can certainly take",
+		v.failNear(near, "guards.maxRate", "add guards: {maxRate: …} with a rate that the target can certainly take",
 			"is missing: it is required because %s is not on loopback", address)
 	}
-	if v.s.Load.Arrivals == Closed {
+	if v.s.Load.Arrivals == Closed && !v.hasProblemAt("load.arrivals") {
 		v.fail("load.arrivals", "use poisson arrivals", "closed arrivals cannot be held to guards.maxRate, which is required because %s is not on loopback", address)
 	}
 	if guards.AllowMutations {
 		return
 	}
 	for i, r := range v.s.Requests {
-		if !slices.Contains([]string{"", "GET", "HEAD", "OPTIONS"}, r.Method) {
-			v.fail(fmt.Sprintf("requests[%d].method", i), "set guards.allowMutations: true if the target may be changed",
-				"%s may change the target, and %s is not on loopback", r.Method, address)
+		path, what := fmt.Sprintf("requests[%d].method", i), r.Method
+		if r.GRPC != nil {
+			path, what = fmt.Sprintf("requests[%d].grpc", i), "a gRPC call"
+		}
+		isSafe := r.GRPC == nil && slices.Contains([]string{"", "GET", "HEAD", "OPTIONS"}, r.Method)
+		if !isSafe && !v.hasProblemAt(path) {
+			v.fail(path, "set guards.allowMutations: true if the target may be changed",
+				"%s may change the target, and %s is not on loopback", what, address)
 		}
 	}
 }
