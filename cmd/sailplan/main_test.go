@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -93,8 +94,26 @@ type command struct {
 	*exec.Cmd
 	t              *testing.T
 	dir            string // working directory
-	stdout, stderr bytes.Buffer
+	stdout, stderr output
 	done           chan struct{}
+}
+
+// output collects what a program writes; it may be read meanwhile.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // start starts the binary in a folder of its own that holds the files.
@@ -115,7 +134,7 @@ func start(t *testing.T, files map[string]string, args ...string) *command {
 func prepare(t *testing.T, dir, binary string, args ...string) *command {
 	t.Helper()
 	c := &command{t: t, dir: dir, done: make(chan struct{})}
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
 	t.Cleanup(cancel)
 	c.Cmd = exec.CommandContext(ctx, binary, args...)
 	c.Dir = dir
@@ -135,11 +154,12 @@ func (c *command) begin() {
 		defer close(c.done)
 		_ = c.Wait() // ProcessState tells
 	}()
-	c.t.Cleanup(func() {
+	t := c.t // a subtest may take the command over
+	t.Cleanup(func() {
 		_ = c.Process.Kill() // it has ended as a rule
 		<-c.done
-		if c.t.Failed() {
-			c.t.Logf("standard output:\n%s\nstandard error:\n%s", c.stdout.String(), c.stderr.String())
+		if t.Failed() {
+			t.Logf("standard output:\n%s\nstandard error:\n%s", c.stdout.String(), c.stderr.String())
 		}
 	})
 }
@@ -150,13 +170,13 @@ func (c *command) wait() int {
 	return c.ProcessState.ExitCode()
 }
 
-// until waits for a condition; it fails the test when the program ends or a
-// minute passes first.
+// until waits for a condition; it fails the test when the program ends or two
+// minutes pass first.
 func (c *command) until(what string, condition func() bool) {
 	c.t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for range 3000 {
+	for range 6000 {
 		if condition() {
 			return
 		}
@@ -166,7 +186,7 @@ func (c *command) until(what string, condition func() bool) {
 		case <-ticker.C:
 		}
 	}
-	c.t.Fatalf("a minute passed before %s", what)
+	c.t.Fatalf("two minutes passed before %s", what)
 }
 
 // children returns the processes below pid, by their command names.
@@ -336,9 +356,23 @@ func TestInterruptAtAnyMoment(t *testing.T) {
 	}
 }
 
-// checkReport runs report on a directory and looks for what it must say.
+// checkReport runs report on a directory and looks for what it must say, and
+// holds analyze to the exit code of the run.
 func checkReport(t *testing.T, dir, ended string) {
 	t.Helper()
+	analyze := exec.Command(os.Getenv(binaryVariable), "analyze", dir)
+	analyzed, err := analyze.CombinedOutput()
+	if analyze.ProcessState == nil {
+		t.Fatalf("analyze: %v", err)
+	}
+	// Nobody knows how a killed run would have ended: it could not be done.
+	want := map[string]int{"interrupted": 130, "failed": 1, "": 1}[ended]
+	if why := readJSON[struct{ EndedWhy string }](t, filepath.Join(dir, "run.json")).EndedWhy; strings.Contains(why, "SIGTERM") {
+		want = 143
+	}
+	if got := analyze.ProcessState.ExitCode(); got != want {
+		t.Errorf("analyze: exit code %d, want %d\n%s", got, want, analyzed)
+	}
 	out, err := exec.Command(os.Getenv(binaryVariable), "report", dir).CombinedOutput()
 	if err != nil {
 		t.Fatalf("report: %v\n%s", err, out)
@@ -445,7 +479,7 @@ func TestRunHoldsItsObjective(t *testing.T) {
 			Statuses map[string]int64
 		}
 	}
-	if err := json.Unmarshal(c.stdout.Bytes(), &result); err != nil {
+	if err := json.Unmarshal([]byte(c.stdout.String()), &result); err != nil {
 		t.Fatalf("standard output is not only JSON: %v", err)
 	}
 	if r := result.Load.Requests; r.Intended != r.Answered || r.Sent != r.Answered || result.Load.Statuses["200"] != r.Answered {
