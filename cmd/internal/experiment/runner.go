@@ -152,13 +152,20 @@ func (r *runner) run(command string) record.Run {
 	}
 }
 
+// quickQuestions is how often Prometheus is asked in a quick run.
+const quickQuestions = 2 * time.Second
+
 func (r *runner) startSampler(ctx context.Context) error {
-	s, err := sampler.New(sampler.Options{
+	options := sampler.Options{
 		Base:       r.base,
 		Interval:   r.interval,
 		Prometheus: r.options.Scenario.Observe.Prometheus,
 		Targets:    r.system.targets,
-	})
+	}
+	if r.options.Quick {
+		options.PrometheusInterval = quickQuestions // each phase waits for an answer
+	}
+	s, err := sampler.New(options)
 	if err != nil {
 		return fmt.Errorf("sampler: %w", err)
 	}

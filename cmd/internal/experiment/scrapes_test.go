@@ -51,7 +51,7 @@ func TestScrapeSpacing(t *testing.T) {
 				return
 			}
 			// Up to two distances and the answer's delay are not seen in a window.
-			if got < test.apart || got > test.apart*17/10 {
+			if got < test.apart || got > test.apart*135/100 {
 				t.Errorf("got %v, want %v or somewhat more", got, test.apart)
 			}
 		})
@@ -85,9 +85,10 @@ func TestSparsePhase(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := &runner{options: Options{Scenario: observed}}
 			phase := record.PhaseData{Phase: record.Phase{Start: 10 * time.Second, SendEnd: 14 * time.Second, End: 16 * time.Second}, Samples: test.samples}
-			got := r.sparse(phase)
-			if (got == "") != (test.why == "") || !strings.Contains(got, test.why) {
-				t.Errorf("got %q, want one with %q", got, test.why)
+			for range 10 { // in whatever order replicas and metrics come
+				if got := r.sparse(phase); (got == "") != (test.why == "") || !strings.Contains(got, test.why) {
+					t.Fatalf("got %q, want one with %q", got, test.why)
+				}
 			}
 		})
 	}
