@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
 )
@@ -18,6 +17,10 @@ type Config struct {
 	// BackendHeader is the field, in lower case, whose value names the backend
 	// that answered; empty: none.
 	BackendHeader string
+	// Reader sees what answers bring, and of their fields those that Fields names,
+	// in lower case; nil: nobody does. It belongs to one connection.
+	Reader Reader
+	Fields []string
 }
 
 // The limits of a connection, in bytes where nothing else is said.
@@ -41,8 +44,9 @@ type Conn struct {
 	cfg      *Config
 	requests []exchange.Request
 	encoder  encoder
-	decoder  *hpack.Decoder
+	decoder  decoder
 	meta     meta
+	backends backends
 
 	streams   []stream
 	free      int32 // first free slot, −1: none
@@ -65,6 +69,7 @@ type Conn struct {
 	skip     int    // bytes of DATA still to come
 	skipSlot int32  // its stream, −1: closed already
 	skipEnd  bool   // it ends the stream
+	skipLook bool   // somebody looks at it
 	fragment []byte // a header block that has come in part
 	pieces   int
 	blockID  uint32 // its stream; 0: no header block is open
@@ -95,8 +100,8 @@ func New(cfg *Config) *Conn {
 		cfg: cfg, requests: cfg.Requests, encoder: newEncoder(len(cfg.Requests)), free: -1, nextID: 1, skipSlot: -1,
 		peerMax: math.MaxUint32, peerFrame: maxFrame, peerWindow: initialWindow, sendWindow: initialWindow,
 	}
-	c.decoder = hpack.NewDecoder(4096, c.emit)
-	c.decoder.SetMaxStringLength(maxBlock)
+	c.decoder.limit = decoderTable
+	c.decoder.want(wantedNames(cfg, cfg.Requests))
 	c.out = append(c.out, http2.ClientPreface...)
 	c.out = appendHeader(c.out, 12, http2.FrameSettings, 0, 0)
 	c.out = appendSetting(c.out, http2.SettingEnablePush, 0)
@@ -158,10 +163,13 @@ func (c *Conn) Start(kind int, token uint32, v *exchange.Variation) (slot int32)
 		c.goneAway = true // identifiers are used up
 	}
 	slot, s := c.open(id, token, kind)
-	block := c.encoder.block(kind, request.Fields)
+	s.check = request.Check
 	s.body = request.Body
-	if v != nil {
-		block = c.encoder.vary(block, v)
+	var block []byte
+	if v == nil {
+		block = c.encoder.block(kind, request.Fields)
+	} else {
+		block = c.encoder.vary(kind, request.Fields, v)
 		if v.HasBody {
 			s.own = append(s.own[:0], v.Body...)
 			s.body = s.own
@@ -180,6 +188,7 @@ func (c *Conn) Start(kind int, token uint32, v *exchange.Variation) (slot int32)
 func (c *Conn) Update(requests []exchange.Request) {
 	c.requests = requests
 	c.encoder.forget()
+	c.decoder.want(wantedNames(c.cfg, requests))
 }
 
 // Ended does nothing: the end of a connection ends no answer of HTTP/2.

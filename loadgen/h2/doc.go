@@ -10,7 +10,9 @@
 //  3. Ingest parses frames where they lie. What ended (answers, resets, refusals)
 //     is collected in Done.
 //
+//  4. A Reader, such as gRPC, sees what answers bring beyond that.
+//
 // Nothing here starts a goroutine, locks or reads a clock, and once slots and
-// buffers have grown to their size a request allocates nothing but what the
-// header decoder needs for fields that the peer does not index.
+// buffers have grown to their size a request allocates nothing, however the peer
+// writes its header blocks: they are read where they lie.
 package h2

@@ -2,12 +2,11 @@ package h2
 
 import (
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
 )
 
-// meta is what a header block says that matters to us, collected by emit.
+// meta is what a header block says that matters to us.
 type meta struct {
 	status    int32 // 0: none
 	malformed bool
@@ -17,49 +16,69 @@ type meta struct {
 	size      int // of the decoded list, by RFC 9113 section 10.5.1
 }
 
-// emit is called by the decoder for each field of a block.
-func (c *Conn) emit(f hpack.HeaderField) {
-	m := &c.meta
-	m.size += len(f.Name) + len(f.Value) + fieldOverhead
-	if len(f.Name) > 0 && f.Name[0] == ':' {
-		if f.Name != ":status" || m.regular || m.status != 0 {
+// decode reads a whole header block of an open stream, or of one that has ended
+// (−1): the decoder's table is that of the connection.
+func (c *Conn) decode(slot int32, block []byte) error {
+	c.meta = meta{}
+	m, d := &c.meta, &c.decoder
+	for d.begin(block); d.next(); {
+		m.size += d.fieldLen + fieldOverhead
+		switch d.mark {
+		case markNone:
+			m.regular = true
+		case markStatus:
+			if m.regular || m.status != 0 {
+				m.malformed = true
+			} else if m.status = parseStatus(d.value); m.status == 0 {
+				m.malformed = true
+			}
+		case markPseudo:
 			m.malformed = true
-			return
+		default:
+			m.regular = true
+			if slot >= 0 {
+				c.field(slot, &d.wanted[d.mark-markWanted], d.value)
+			}
 		}
-		m.status = parseStatus(f.Value)
-		if m.status == 0 {
-			m.malformed = true
-		}
-		return
 	}
-	m.regular = true
-	switch f.Name {
-	case "x-envoy-overloaded":
-		if f.Value == "true" {
-			m.evidence |= exchange.SaysOverloaded
-		}
-	case "x-envoy-upstream-service-time":
-		m.evidence |= exchange.UpstreamAnswered
-	case "server":
-		if f.Value == "envoy" || f.Value == "istio-envoy" {
-			m.evidence |= exchange.FromProxy
-		}
-	case c.cfg.BackendHeader:
-		m.backend = f.Value
+	if d.err != nil {
+		return c.fail(http2.ErrCodeCompression, "a header block that can't be decoded: %v", d.err)
+	}
+	if m.size > maxBlock {
+		return c.fail(http2.ErrCodeEnhanceYourCalm, "a header list of %d bytes", m.size)
+	}
+	return nil
+}
+
+// field takes a field that matters, of an open stream's block.
+func (c *Conn) field(slot int32, w *wanted, value []byte) {
+	s, m := &c.streams[slot], &c.meta
+	if m.malformed || m.status != 0 && m.status < 200 {
+		return // of a block that is not the answer's
+	}
+	m.evidence |= w.shows(value)
+	if w.backend {
+		m.backend = c.backends.name(value)
+	}
+	if w.checked && s.check != nil && s.check.Header.Name == w.name {
+		s.check.Field(&s.progress, value)
+	}
+	if w.place >= 0 {
+		c.cfg.Reader.Field(slot, w.place, value)
 	}
 }
 
 // parseStatus reads three digits from 100 to 999; 0 otherwise.
-func parseStatus(s string) int32 {
+func parseStatus(s []byte) int32 {
 	if len(s) != 3 || s[0] < '1' {
 		return 0
 	}
 	status := int32(0)
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
+	for _, b := range s {
+		if b < '0' || b > '9' {
 			return 0
 		}
-		status = 10*status + int32(s[i]-'0')
+		status = 10*status + int32(b-'0')
 	}
 	return status
 }
@@ -111,22 +130,11 @@ func (c *Conn) piece(h head, payload []byte) error {
 	return err
 }
 
-// block handles a whole header block. It is decoded also when its stream has
-// ended, because the decoder's table is that of the connection.
+// block handles a whole header block.
 func (c *Conn) block(id uint32, fragment []byte) error {
-	c.meta = meta{}
-	if _, err := c.decoder.Write(fragment); err != nil {
-		return c.fail(http2.ErrCodeCompression, "a header block that can't be decoded: %v", err)
-	}
-	if err := c.decoder.Close(); err != nil {
-		return c.fail(http2.ErrCodeCompression, "a header block that ends early: %v", err)
-	}
-	if c.meta.size > maxBlock {
-		return c.fail(http2.ErrCodeEnhanceYourCalm, "a header list of %d bytes", c.meta.size)
-	}
 	slot := c.index.find(id)
-	if slot < 0 {
-		return nil
+	if err := c.decode(slot, fragment); err != nil || slot < 0 {
+		return err
 	}
 	s := &c.streams[slot]
 	m := &c.meta

@@ -38,6 +38,9 @@ func (c *Conn) Ingest(b []byte, now int64) error {
 		if c.skip > 0 {
 			n := min(c.skip, len(b))
 			c.skip -= n
+			if c.skipLook && c.skipSlot >= 0 {
+				c.look(c.skipSlot, b[:n])
+			}
 			b = b[n:]
 			if c.skip == 0 {
 				c.endData()
@@ -189,10 +192,21 @@ func (c *Conn) beginData(h head) error {
 		c.streams[slot].received += int64(h.length)
 	}
 	c.skip, c.skipSlot, c.skipEnd = h.length, slot, h.flags.Has(http2.FlagDataEndStream)
+	c.skipLook = slot >= 0 && (c.cfg.Reader != nil || c.streams[slot].check != nil)
 	if c.skip == 0 {
 		c.endData()
 	}
 	return nil
+}
+
+// look shows a piece of a stream's body to whom it may concern.
+func (c *Conn) look(slot int32, piece []byte) {
+	if s := &c.streams[slot]; s.check != nil {
+		s.check.Data(&s.progress, piece)
+	}
+	if c.cfg.Reader != nil {
+		c.cfg.Reader.Data(slot, piece)
+	}
 }
 
 func (c *Conn) endData() {
@@ -223,6 +237,7 @@ func (c *Conn) wholeData(h head, payload []byte) error {
 		s.bodyLooked = true
 		s.evidence |= exchange.BodyEvidence(payload)
 	}
+	c.look(slot, payload)
 	if h.flags.Has(http2.FlagDataEndStream) {
 		c.answer(slot)
 	}

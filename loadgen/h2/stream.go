@@ -14,16 +14,18 @@ type stream struct {
 	next       int32 // free list
 	status     int32 // of the final header block; 0: not there yet
 	evidence   exchange.Evidence
-	bodyLooked bool  // the first bytes of an error's body were looked at
-	uploading  bool  // the request's body is not wholly out
-	sent       int   // bytes of the body that are out
-	sendWindow int64 // what the peer lets us send
-	received   int64 // bytes of body
-	unreturned int64 // bytes that the peer's window of this stream lacks
-	first      int64 // instant of the final header block
+	bodyLooked bool              // the first bytes of an error's body were looked at
+	uploading  bool              // the request's body is not wholly out
+	progress   exchange.Progress // of check
+	sent       int               // bytes of the body that are out
+	sendWindow int64             // what the peer lets us send
+	received   int64             // bytes of body
+	unreturned int64             // bytes that the peer's window of this stream lacks
+	first      int64             // instant of the final header block
 	backend    string
-	body       []byte // of the request
-	own        []byte // holds a body of this stream alone; kept for the next one
+	check      *exchange.Check // nil: none
+	body       []byte          // of the request
+	own        []byte          // holds a body of this stream alone; kept for the next one
 }
 
 // index finds the slot of a stream by its identifier: open addressing with
@@ -134,6 +136,9 @@ func (c *Conn) finish(slot int32, outcome exchange.Outcome, class exchange.Class
 		Token: s.token, Outcome: outcome, Class: class, Status: s.status,
 		Received: s.received, First: s.first, Backend: s.backend,
 	})
+	if outcome == exchange.Answered && c.cfg.Reader != nil {
+		c.cfg.Reader.End(slot, &c.done[len(c.done)-1])
+	}
 	c.release(slot)
 }
 
@@ -148,7 +153,14 @@ func (c *Conn) answer(slot int32) {
 		// An early answer: the rest of the upload is of no use.
 		c.writeReset(s.id, http2.ErrCodeCancel)
 	}
-	c.finish(slot, exchange.Answered, exchange.Classify(int(s.status), s.evidence))
+	class := exchange.Good
+	if s.status >= 400 {
+		class = exchange.Classify(int(s.status), s.evidence)
+	}
+	if s.check != nil {
+		class = s.check.Class(&s.progress, int(s.status), class)
+	}
+	c.finish(slot, exchange.Answered, class)
 }
 
 // breach resets a stream on which the peer broke the protocol.
