@@ -34,6 +34,7 @@ func Analyze(rec *record.Record) (Result, error) {
 	if rec.Command == "run" || len(ofKind(phases, scenarios.KindLoad)) > 0 {
 		r.SLOEdge = SLOEdge{Rps: notSized(), End: "unknown"}
 		r.judgeLoad(rec, phases)
+		r.judgeObjectives(rec.Scenario.Objectives, phases)
 		return r, nil
 	}
 	predicted := findEdge(ofKind(phases, scenarios.KindClimb, scenarios.KindSteady), conditions.Objectives, rec.Seed)
@@ -42,6 +43,7 @@ func Analyze(rec *record.Record) (Result, error) {
 	r.size(rec, phases, predicted)
 	r.Verification = verify(phases, predicted, conditions.Objectives, rec.Seed)
 	r.conclude(rec, phases, predicted)
+	r.judgeObjectives(rec.Scenario.Objectives, phases)
 	return r, nil
 }
 

@@ -171,7 +171,7 @@ func TestAnalyzeProof(t *testing.T) {
 		}
 	}
 	r := analyze(t, rec)
-	if r.Outcome != Contradicted || r.Verification.ObjectiveHeldBelow.Expected || !strings.Contains(r.OutcomeReason, "ms > 50 ms") {
+	if r.Outcome != Contradicted || r.Verification.ObjectiveHeldBelow.Expected || !strings.Contains(plain(r.OutcomeReason), "ms > 50 ms") {
 		t.Errorf("outcome %s: %s; below %+v, want it contradicted by the proof below the edge", r.Outcome, r.OutcomeReason, r.Verification.ObjectiveHeldBelow)
 	}
 }
@@ -261,7 +261,7 @@ func TestAnalyzeOutcomes(t *testing.T) {
 			rec.Data = slices.Clone(base.Data)
 			test.change(&rec)
 			r := analyze(t, &rec)
-			if r.Outcome != test.want || r.Valid != test.valid || !strings.Contains(r.OutcomeReason, test.reason) {
+			if r.Outcome != test.want || r.Valid != test.valid || !strings.Contains(plain(r.OutcomeReason), test.reason) {
 				t.Errorf("outcome %s, valid %v: %s; want %s, %v, … %q …", r.Outcome, r.Valid, r.OutcomeReason, test.want, test.valid, test.reason)
 			}
 		})

@@ -3,8 +3,10 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
@@ -66,24 +68,24 @@ func (c Conditions) streams(phase record.PhaseData) int64 {
 	return streams
 }
 
-// objectiveText writes an objective as "p99 ≤ 50 ms" or "errors ≤ 0.1 %".
+// objectiveText writes an objective as "p99 ≤ 50 ms" or "errors ≤ 0.1 %". It is the
+// objective's name, in tests and alerts too, so its spaces are ordinary ones.
 func objectiveText(o scenarios.Objective) string {
+	return strings.ReplaceAll(objectiveWords(o), quantity.NoBreak, " ")
+}
+
+func objectiveWords(o scenarios.Objective) string {
 	if o.IsLatency() {
-		return fmt.Sprintf("%s ≤ %s", stat.QuantileName(o.Quantile), milliseconds(o.Latency.Seconds()))
+		return fmt.Sprintf("%s ≤ %s", stat.QuantileName(o.Quantile), duration(o.Latency.Seconds()))
 	}
 	return "errors ≤ " + percent(float64(o.ErrorRatio))
 }
 
-// milliseconds writes seconds as "12.3 ms".
-func milliseconds(seconds float64) string { return fmt.Sprintf("%.3g ms", seconds*1e3) }
+// duration writes seconds as "12.3 ms".
+func duration(seconds float64) string { return quantity.Duration(seconds) }
 
 // percent writes a share as "12.3 %".
-func percent(share float64) string { return fmt.Sprintf("%.3g %%", share*100) }
+func percent(share float64) string { return quantity.Percent(share) }
 
-// perSecond writes a rate as "1234/s".
-func perSecond(rps float64) string {
-	if math.Abs(rps) >= 100 {
-		return fmt.Sprintf("%.0f/s", rps)
-	}
-	return fmt.Sprintf("%.3g/s", rps)
-}
+// perSecond writes a rate as "1 234/s".
+func perSecond(rps float64) string { return quantity.Rate(rps) }

@@ -73,7 +73,7 @@ func holdsOne(latency stat.Distribution, counts record.Counts, o scenarios.Objec
 	if seen > o.Latency.Seconds() {
 		relation, ok = ">", false
 	}
-	return ok, fmt.Sprintf("%s %s %s %s", name, milliseconds(seen), relation, milliseconds(o.Latency.Seconds()))
+	return ok, fmt.Sprintf("%s %s %s %s", name, duration(seen), relation, duration(o.Latency.Seconds()))
 }
 
 // ErrorRatio returns the share of arrivals that went wrong, in [0, 1]: shed,

@@ -209,11 +209,11 @@ func (j *judgement) sendLag() {
 	}
 	if j.waited {
 		j.warn(CodeStreamsExhausted, "arrivals waited for a free stream (send lag p99 %s): the system did not answer fast enough for %d streams",
-			milliseconds(p99), j.conditions.streams(j.phase))
+			duration(p99), j.conditions.streams(j.phase))
 		return
 	}
 	j.disturbed(p99 <= 5*limit, CodeSendLag, "send lag p99 is %s, more than the %s that the objective tolerates: the generator was late, not the system",
-		milliseconds(p99), milliseconds(limit))
+		duration(p99), duration(limit))
 }
 
 func (j *judgement) closed() bool { return j.phase.Spec.Process == scenarios.Closed }
@@ -288,16 +288,16 @@ func (j *judgement) disturbances() {
 	}
 	if pause := j.phase.Generator.GCPauseMax.Seconds(); pause > limit {
 		if share := pause / j.seconds; share > (1-quantile)/4 {
-			j.disturbed(pause <= 5*limit, CodeGCPause, "a garbage collection stopped the generator for %s, %s of the phase", milliseconds(pause), percent(share))
+			j.disturbed(pause <= 5*limit, CodeGCPause, "a garbage collection stopped the generator for %s, %s of the phase", duration(pause), percent(share))
 		} else {
-			j.warn(CodeGCPause, "a garbage collection stopped the generator for %s", milliseconds(pause))
+			j.warn(CodeGCPause, "a garbage collection stopped the generator for %s", duration(pause))
 		}
 	}
 	switch delay := j.phase.Generator.SchedLatencyP99.Seconds(); {
 	case delay > 5*limit:
-		j.disturbed(delay <= 20*limit, CodeSchedDelay, "goroutines of the generator waited %s to run (p99)", milliseconds(delay))
+		j.disturbed(delay <= 20*limit, CodeSchedDelay, "goroutines of the generator waited %s to run (p99)", duration(delay))
 	case delay > limit:
-		j.warn(CodeSchedDelay, "goroutines of the generator waited %s to run (p99)", milliseconds(delay))
+		j.warn(CodeSchedDelay, "goroutines of the generator waited %s to run (p99)", duration(delay))
 	}
 	j.stalls()
 }

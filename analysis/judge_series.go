@@ -47,7 +47,7 @@ func (j *judgement) arrivals() {
 	}
 	if want := j.phase.Spec.Rate.RPS(); want > 0 {
 		if share := math.Abs(1/(gaps.MeanSeconds*want) - 1); share > 0.03+noise {
-			j.invalid(CodeArrivals, "sends came %s apart on average, where %s asks for %s", milliseconds(gaps.MeanSeconds), perSecond(want), milliseconds(1/want))
+			j.invalid(CodeArrivals, "sends came %s apart on average, where %s asks for %s", duration(gaps.MeanSeconds), perSecond(want), duration(1/want))
 		}
 	}
 }
@@ -95,12 +95,12 @@ func (j *judgement) stationary() {
 		return
 	}
 	if after.Value < before.Value {
-		j.notForFit(CodeNotSettled, "p50 fell from %s in the first half to %s in the second: the system had not settled", milliseconds(before.Value), milliseconds(after.Value))
+		j.notForFit(CodeNotSettled, "p50 fell from %s in the first half to %s in the second: the system had not settled", duration(before.Value), duration(after.Value))
 		return
 	}
-	j.notForFit(CodeNotStationary, "p50 rose from %s in the first half to %s in the second: a queue grew, the rate is beyond what the system sustains", milliseconds(before.Value), milliseconds(after.Value))
+	j.notForFit(CodeNotStationary, "p50 rose from %s in the first half to %s in the second: a queue grew, the rate is beyond what the system sustains", duration(before.Value), duration(after.Value))
 	if late := second.Quantile(quantile); ok && holds && late > limit {
-		j.invalid(CodeBreaksLater, "the objective held over the whole phase, but %s of its second half is %s: it would have broken, had the phase been longer", stat.QuantileName(quantile), milliseconds(late))
+		j.invalid(CodeBreaksLater, "the objective held over the whole phase, but %s of its second half is %s: it would have broken, had the phase been longer", stat.QuantileName(quantile), duration(late))
 	}
 }
 
@@ -116,7 +116,7 @@ func (j *judgement) drift() {
 	if trend := stat.MannKendall(medians); trend.N >= 8 && trend.P < 0.001 && math.Abs(trend.Tau) > 0.6 {
 		from, to := medians[0], medians[len(medians)-1]
 		if math.Max(from, to) > 1.3*math.Min(from, to) {
-			j.warn(CodeNotStationary, "p50 drifted steadily from %s to %s over %d intervals", milliseconds(from), milliseconds(to), trend.N)
+			j.warn(CodeNotStationary, "p50 drifted steadily from %s to %s over %d intervals", duration(from), duration(to), trend.N)
 		}
 	}
 	for _, c := range j.conditions.Components {

@@ -75,6 +75,10 @@ type Objective struct {
 	Quantile       float64 `json:"quantile,omitempty"`
 	LatencySeconds float64 `json:"latencySeconds,omitempty"`
 	ErrorRatio     float64 `json:"errorRatio,omitempty"`
+	// Holds says whether the recommendation holds the objective, or of `run` whether
+	// the load did; nil where there is no valid answer. Reason says it in words.
+	Holds  *bool  `json:"holds,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Demand is what the recommendation plans for.

@@ -33,7 +33,7 @@ func StationaryEnough(chunks []record.PhaseData) (settled bool, reason string) {
 		return false, "no answers to compare"
 	}
 	p50, last := was.Quantile(0.5), is.Quantile(0.5)
-	words := fmt.Sprintf("p50 %s after %s", milliseconds(last), milliseconds(p50))
+	words := fmt.Sprintf("p50 %s after %s", duration(last), duration(p50))
 	if change := math.Abs(last - p50); change > settledLeastLatency && change > settledLatency*math.Min(p50, last) {
 		return false, words + ": still moving"
 	}

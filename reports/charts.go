@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
@@ -203,7 +204,7 @@ func (l *Line) add(x float64, e stat.Estimate, factor float64) {
 
 func (s *Series) mark(label string, e stat.Estimate, color int) {
 	if e.OK() && !math.IsInf(e.Value, 0) {
-		s.Markers = append(s.Markers, Marker{label + " " + Rate(e.Value), e.Value, finiteBound(e, e.Low), finiteBound(e, e.High), color})
+		s.Markers = append(s.Markers, Marker{label + " " + quantity.Rate(e.Value), e.Value, finiteBound(e, e.Low), finiteBound(e, e.High), color})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 )
@@ -65,12 +66,12 @@ func costSection(result analysis.Result) Section {
 	var notes []Block
 	for _, c := range result.Components {
 		cpu.Rows = append(cpu.Rows, Row{Cells: []string{
-			c.Name, ShortEstimate(c.CPUSecondsPerRequest, Seconds), ShortEstimate(c.CPUSecondsPerWakeUp, Seconds),
-			ShortEstimate(c.CPUIdleCores, CoreCount), c.CPUModel,
+			c.Name, quantity.ShortEstimate(c.CPUSecondsPerRequest, quantity.Seconds), quantity.ShortEstimate(c.CPUSecondsPerWakeUp, quantity.Seconds),
+			quantity.ShortEstimate(c.CPUIdleCores, quantity.CoreCount), c.CPUModel,
 		}})
 		memory.Rows = append(memory.Rows, Row{Cells: []string{
-			c.Name, ShortEstimate(c.MemoryBaseBytes, ByteCount), ShortEstimate(c.MemoryBytesPerInFlight, ByteCount),
-			ShortEstimate(c.MemoryBytesPerConnection, ByteCount),
+			c.Name, quantity.ShortEstimate(c.MemoryBaseBytes, quantity.ByteCount), quantity.ShortEstimate(c.MemoryBytesPerInFlight, quantity.ByteCount),
+			quantity.ShortEstimate(c.MemoryBytesPerConnection, quantity.ByteCount),
 		}})
 		for _, of := range []struct {
 			name     string
@@ -114,8 +115,8 @@ func phaseSection(result analysis.Result) Section {
 	t.Columns = append(t.Columns, Column{Title: "Result"}, Column{Title: "Remarks", Prose: true})
 	for _, p := range result.Phases {
 		row := Row{Cells: []string{
-			strconv.Itoa(p.Index), phaseName(p), Rate(p.OfferedRps), Rate(p.AchievedRps),
-			Value(p.P50, Seconds), Value(p.P99, Seconds), Percent(p.ErrorRatio), Value(p.LagP99, Seconds),
+			strconv.Itoa(p.Index), phaseName(p), quantity.Rate(p.OfferedRps), quantity.Rate(p.AchievedRps),
+			quantity.Value(p.P50, quantity.Seconds), quantity.Value(p.P99, quantity.Seconds), quantity.Percent(p.ErrorRatio), quantity.Value(p.LagP99, quantity.Seconds),
 		}}
 		for _, name := range components {
 			row.Cells = append(row.Cells, phaseCPU(p, name))
@@ -192,17 +193,17 @@ func throttledComponents(result analysis.Result) []string {
 func phaseCPU(p analysis.PhaseSummary, component string) string {
 	e, ok := p.CPUCores[component]
 	if !ok || !e.OK() {
-		return Absent
+		return quantity.Absent
 	}
-	return BareCores(e.Value)
+	return quantity.BareCores(e.Value)
 }
 
 func phaseThrottled(p analysis.PhaseSummary, component string) string {
 	ratio, ok := p.Throttled[component]
 	if !ok {
-		return Absent
+		return quantity.Absent
 	}
-	return Percent(ratio)
+	return quantity.Percent(ratio)
 }
 
 // remarks are the reasons and the warnings of a verdict. That a phase which is
@@ -252,7 +253,7 @@ func reproduceSection(result analysis.Result, rec *record.Record) Section {
 	add("Generator ran on", host(result.Host))
 	if rec != nil {
 		if !rec.StartedAt.IsZero() && rec.EndedAt.After(rec.StartedAt) {
-			add("Took", Duration(rec.EndedAt.Sub(rec.StartedAt).Round(time.Second).Seconds()))
+			add("Took", quantity.Duration(rec.EndedAt.Sub(rec.StartedAt).Round(time.Second).Seconds()))
 		}
 		add("Record", rec.Dir)
 	}
@@ -306,7 +307,7 @@ func host(h record.Host) string {
 		parts = append(parts, fmt.Sprintf("%d × %s", h.CPUs, cmp.Or(h.CPUModel, "CPU")))
 	}
 	if h.MemoryBytes > 0 {
-		parts = append(parts, Bytes(float64(h.MemoryBytes)))
+		parts = append(parts, quantity.Bytes(float64(h.MemoryBytes)))
 	}
 	parts = append(parts, nonEmpty(strings.Trim(h.OS+"/"+h.Arch, "/"), h.Kernel)...)
 	return strings.Join(parts, ", ")
@@ -333,15 +334,15 @@ func componentTable(components []analysis.Component) (Table, bool) {
 		},
 	}
 	for _, c := range components {
-		threads, cpu, memory := Absent, "none", "none"
+		threads, cpu, memory := quantity.Absent, "none", "none"
 		if c.Concurrency > 0 {
 			threads = strconv.Itoa(c.Concurrency)
 		}
 		if c.CPULimitCores > 0 {
-			cpu = Cores(c.CPULimitCores)
+			cpu = quantity.Cores(c.CPULimitCores)
 		}
 		if c.MemoryLimitBytes > 0 {
-			memory = Bytes(float64(c.MemoryLimitBytes))
+			memory = quantity.Bytes(float64(c.MemoryLimitBytes))
 		}
 		t.Rows = append(t.Rows, Row{Cells: []string{c.Name, c.Role, strconv.Itoa(c.ReplicasMeasured), threads, cpu, memory}})
 	}

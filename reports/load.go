@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 )
@@ -43,10 +44,10 @@ func loadAnswer(result analysis.Result) Section {
 	}
 	if l := result.Load; l != nil {
 		s.Blocks = append(s.Blocks, KeyValues{[]KeyValue{
-			{"Rate", fmt.Sprintf("%s achieved of %s intended", Rate(l.AchievedRps), Rate(l.IntendedRps))},
-			{"Requests", fmt.Sprintf("%s intended, %s sent, %s answered", Count(l.Requests.Intended), Count(l.Requests.Sent), Count(l.Requests.Answered))},
+			{"Rate", fmt.Sprintf("%s achieved of %s intended", quantity.Rate(l.AchievedRps), quantity.Rate(l.IntendedRps))},
+			{"Requests", fmt.Sprintf("%s intended, %s sent, %s answered", quantity.Count(l.Requests.Intended), quantity.Count(l.Requests.Sent), quantity.Count(l.Requests.Answered))},
 			{"Not answered well", fmt.Sprintf("%s: %s shed, %s failed, %s timed out, %s answered with an error",
-				Count(l.Requests.Errors()), Count(l.Requests.Shed), Count(l.Requests.Failed), Count(l.Requests.TimedOut), Count(l.Requests.Bad))},
+				quantity.Count(l.Requests.Errors()), quantity.Count(l.Requests.Shed), quantity.Count(l.Requests.Failed), quantity.Count(l.Requests.TimedOut), quantity.Count(l.Requests.Bad))},
 		}})
 	}
 	return s
@@ -56,44 +57,24 @@ func loadAnswer(result analysis.Result) Section {
 func loadObjectives(result analysis.Result) []Check {
 	var checks []Check
 	for _, o := range result.Objectives {
-		c := Check{Name: o.Text, Status: Unknown, Text: "no valid answer"}
+		c := Check{Name: o.Text, Status: statusOf(o), Text: "no valid answer"}
 		if result.Load != nil {
 			c.Text = standing(o, *result.Load)
-		}
-		switch result.Outcome {
-		case analysis.Held:
-			c.Status = Passed
-		case analysis.Missed:
-			c.Status = missedStatus(o, result)
 		}
 		checks = append(checks, c)
 	}
 	return checks
 }
 
-// missedStatus says whether o is the objective that was missed.
-func missedStatus(o analysis.Objective, result analysis.Result) Status {
-	if len(result.Objectives) == 1 {
-		return Failed
-	}
-	l := result.Load
-	if l == nil {
+// statusOf is what the analysis says of an objective.
+func statusOf(o analysis.Objective) Status {
+	switch {
+	case o.Holds == nil:
 		return Unknown
-	}
-	if o.LatencySeconds > 0 {
-		e, ok := l.LatencySeconds[quantileKey(o.Quantile)]
-		switch {
-		case !ok || !e.OK():
-			return Unknown
-		case e.Value > o.LatencySeconds:
-			return Failed
-		}
+	case *o.Holds:
 		return Passed
 	}
-	if float64(l.Requests.Errors()) > o.ErrorRatio*float64(l.Requests.Intended) {
-		return Failed
-	}
-	return Passed
+	return Failed
 }
 
 // standing is what was measured of what an objective is about.
@@ -104,9 +85,9 @@ func standing(o analysis.Objective, l analysis.LoadSummary) string {
 		if !ok {
 			return key + " was not measured"
 		}
-		return "measured " + key + ": " + Estimate(e, Seconds)
+		return "measured " + key + ": " + quantity.Estimate(e, quantity.Seconds)
 	}
-	return fmt.Sprintf("%s of %s requests were not answered well", Count(l.Requests.Errors()), Count(l.Requests.Intended))
+	return fmt.Sprintf("%s of %s requests were not answered well", quantity.Count(l.Requests.Errors()), quantity.Count(l.Requests.Intended))
 }
 
 // quantileKey is the name of a quantile in a result: p50, p99, p999.
@@ -138,9 +119,9 @@ func latencySection(l analysis.LoadSummary) Section {
 func cell(estimates map[string]stat.Estimate, key string) string {
 	e, ok := estimates[key]
 	if !ok {
-		return Absent
+		return quantity.Absent
 	}
-	return Estimate(e, Seconds)
+	return quantity.Estimate(e, quantity.Seconds)
 }
 
 // latencyKeys returns the keys in the order a reader expects.
@@ -165,14 +146,14 @@ func latencyKeys(l analysis.LoadSummary) []string {
 func answersSection(l analysis.LoadSummary) Section {
 	t := Table{Caption: "Answers by status, and requests without an answer by cause", Columns: []Column{{Title: "Answer"}, {Title: "Requests", Right: true}}}
 	for _, status := range slices.Sorted(maps.Keys(l.Statuses)) {
-		row := Row{Cells: []string{"status " + strconv.Itoa(status), Count(l.Statuses[status])}}
+		row := Row{Cells: []string{"status " + strconv.Itoa(status), quantity.Count(l.Statuses[status])}}
 		if status >= 500 || status == 429 {
 			row.Level = Bad
 		}
 		t.Rows = append(t.Rows, row)
 	}
 	for _, class := range slices.Sorted(maps.Keys(l.Errors)) {
-		t.Rows = append(t.Rows, Row{Level: Bad, Cells: []string{class, Count(l.Errors[class])}})
+		t.Rows = append(t.Rows, Row{Level: Bad, Cells: []string{class, quantity.Count(l.Errors[class])}})
 	}
 	if len(t.Rows) == 0 {
 		return Section{}
@@ -189,14 +170,14 @@ func generatorSection(l analysis.LoadSummary) Section {
 	g := l.Generator
 	return Section{Title: "The generator itself", Detail: true, Blocks: []Block{
 		KeyValues{[]KeyValue{
-			{"CPU time", Duration(g.CPUSeconds)},
-			{"Peak memory", Bytes(float64(g.PeakMemoryBytes))},
-			{"Longest GC pause", Duration(g.GCPauseMax.Seconds())},
-			{"Scheduling latency p99", Duration(g.SchedLatencyP99.Seconds())},
-			{"Waited for a processor", Duration(g.RunDelaySeconds)},
-			{"Throttled periods", Count(g.ThrottledPeriods)},
-			{"Wake-ups of the sender", Count(g.WakeUps)},
-			{"Coefficient of variation of the gaps", Number(g.ArrivalGaps.CV)},
+			{"CPU time", quantity.Duration(g.CPUSeconds)},
+			{"Peak memory", quantity.Bytes(float64(g.PeakMemoryBytes))},
+			{"Longest GC pause", quantity.Duration(g.GCPauseMax.Seconds())},
+			{"Scheduling latency p99", quantity.Duration(g.SchedLatencyP99.Seconds())},
+			{"Waited for a processor", quantity.Duration(g.RunDelaySeconds)},
+			{"Throttled periods", quantity.Count(g.ThrottledPeriods)},
+			{"Wake-ups of the sender", quantity.Count(g.WakeUps)},
+			{"Coefficient of variation of the gaps", quantity.Number(g.ArrivalGaps.CV)},
 		}},
 		Note{verdictLevel(l.Verdict), "Verdict: " + verdictText(l.Verdict)},
 	}}

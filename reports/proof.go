@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 )
 
@@ -24,8 +25,8 @@ func proofSection(result analysis.Result) Section {
 		s.Blocks = append(s.Blocks, Note{Warning, "There was no proof: the prediction was not held against a measurement."})
 	} else {
 		s.Blocks = append(s.Blocks, KeyValues{[]KeyValue{
-			{"SLO edge predicted by the sweep's fit", Estimate(v.PredictedRps, PerSecond)},
-			{"SLO edge measured by a blind search", Estimate(v.MeasuredRps, PerSecond)},
+			{"SLO edge predicted by the sweep's fit", quantity.Estimate(v.PredictedRps, quantity.PerSecond)},
+			{"SLO edge measured by a blind search", quantity.Estimate(v.MeasuredRps, quantity.PerSecond)},
 			{"Predicted against measured", apart(v)},
 		}})
 	}
@@ -40,7 +41,7 @@ func apart(v *analysis.Verification) string {
 	if math.IsNaN(v.RelativeError) {
 		return "there are not both"
 	}
-	return SignedPercent(v.RelativeError) + " (agreement is up to ±" + Percent(v.Tolerance) + ")"
+	return quantity.SignedPercent(v.RelativeError) + " (agreement is up to ±" + quantity.Percent(v.Tolerance) + ")"
 }
 
 // warningsOf are notes with what to keep in mind about an estimate that there is.
@@ -58,23 +59,10 @@ func warningsOf(what string, e stat.Estimate) []Block {
 // sizingObjectives says of each objective whether the recommendation holds it.
 func sizingObjectives(result analysis.Result) []Check {
 	var checks []Check
-	held := "held up to the SLO edge of the chain, "
-	if result.SLOEdge.End == edgeNotReached {
-		held = "held up to the highest rate measured, "
-	}
 	for _, o := range result.Objectives {
-		c := Check{Name: o.Text, Status: Unknown, Text: "no valid answer"}
-		breaksFirst := result.SLOEdge.Objective == "" || result.SLOEdge.Objective == o.Text
-		switch {
-		case result.Outcome == analysis.Recommended:
-			c.Status = Passed
-			c.Text = held + Estimate(result.SLOEdge.Rps, PerSecond)
-		case result.Outcome == analysis.Infeasible && breaksFirst:
-			c.Status, c.Text = Failed, "no number of replicas meets it"
-		case result.Outcome == analysis.Infeasible:
-			c.Text = "another objective cannot be met"
-		case result.Outcome == analysis.Contradicted:
-			c.Text = "the proof contradicts the prediction"
+		c := Check{Name: o.Text, Status: statusOf(o), Text: o.Reason}
+		if c.Text == "" {
+			c.Text = "no valid answer"
 		}
 		checks = append(checks, c)
 	}
@@ -100,7 +88,7 @@ func pointCheck(name string, p *analysis.ProofPoint) Check {
 	if p == nil {
 		return Check{name, Skipped, "not measured"}
 	}
-	c := Check{name, Failed, "at " + Rate(p.Rps)}
+	c := Check{name, Failed, "at " + quantity.Rate(p.Rps)}
 	if p.Reason != "" {
 		c.Text += ": " + p.Reason
 	}

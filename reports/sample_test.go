@@ -33,6 +33,15 @@ func est(value, low, high float64, n int) stat.Estimate {
 	return stat.Estimate{Value: value, Low: low, High: high, Confidence: 0.95, N: n}
 }
 
+// stand says of every objective how the system stands to it.
+func stand(r *analysis.Result, holds *bool, reason string) {
+	for i := range r.Objectives {
+		r.Objectives[i].Holds, r.Objectives[i].Reason = holds, reason
+	}
+}
+
+func is(holds bool) *bool { return &holds }
+
 func recommended() analysis.Result {
 	r := analysis.Result{
 		FormatVersion: analysis.ResultFormatVersion,
@@ -59,8 +68,14 @@ func recommended() analysis.Result {
 		OutcomeReason: "38 gateways of 300m carry 36 261/s, and the blind search found the edge 3.1 % below the prediction.",
 		Valid:         true,
 		Objectives: []analysis.Objective{
-			{Text: "p99 ≤ 50 ms", Quantile: 0.99, LatencySeconds: 0.050},
-			{Text: "errors ≤ 0.1 %", ErrorRatio: 0.001},
+			{
+				Text: "p99 ≤ 50 ms", Quantile: 0.99, LatencySeconds: 0.050,
+				Holds: is(true), Reason: "held up to the SLO edge of the chain, 1\u00a0240/s (1\u00a0180\u00a0–\u00a01\u00a0300)",
+			},
+			{
+				Text: "errors ≤ 0.1 %", ErrorRatio: 0.001,
+				Holds: is(true), Reason: "held up to the SLO edge of the chain, 1\u00a0240/s (1\u00a0180\u00a0–\u00a01\u00a0300)",
+			},
 		},
 		Demand: analysis.Demand{
 			PeakRps: 12000, Headroom: 0.2, GrowthPerMonth: 0.08, HorizonMonths: 12, Zones: 3, PlannedRps: 36261.25,
@@ -256,7 +271,7 @@ func infeasible() analysis.Result {
 	r := recommended()
 	r.Outcome = analysis.Infeasible
 	r.OutcomeReason = "Even at 10/s p99 is 21.5 ms, above the objective of 5 ms: the service alone takes 20 ms."
-	r.Objectives = []analysis.Objective{{Text: "p99 ≤ 5 ms", Quantile: 0.99, LatencySeconds: 0.005}}
+	r.Objectives = []analysis.Objective{{Text: "p99 ≤ 5 ms", Quantile: 0.99, LatencySeconds: 0.005, Holds: is(false), Reason: "no number of replicas meets it"}}
 	r.SLOEdge = analysis.SLOEdge{Rps: stat.NotEstimable(3, "the lowest rate misses the objective"), Objective: "p99 ≤ 5 ms"}
 	for i := range r.Components {
 		c := &r.Components[i]
@@ -277,6 +292,7 @@ func notReached() analysis.Result {
 		Warnings: []string{"the highest measured rate still holds: the edge is beyond it"},
 	}
 	r.SLOEdge = analysis.SLOEdge{Rps: highest, End: "not-reached"}
+	stand(&r, is(true), "held up to the highest rate measured, 2\u00a0000/s (at least 2\u00a0000)")
 	r.Verification = &analysis.Verification{
 		PredictedRps: highest, MeasuredRps: highest, RelativeError: math.NaN(), Tolerance: 0.2, Agrees: true,
 		Reason:             "both the sweep and the search hold the objectives up to the highest rates they tried, 2000/s and 2000/s",
@@ -288,6 +304,7 @@ func notReached() analysis.Result {
 func contradicted() analysis.Result {
 	r := recommended()
 	r.Outcome = analysis.Contradicted
+	stand(&r, nil, "the proof contradicts the prediction")
 	r.OutcomeReason = "Predicted 1 612/s, measured 1 203/s: 34 % apart, more than 20 %."
 	r.Verification.PredictedRps = est(1612, 1530, 1690, 9)
 	r.Verification.RelativeError, r.Verification.Agrees, r.Verification.Reason = 0.34, false, "predicted 1 612/s, measured 1 203/s: 34 % apart, more than 20 %"
@@ -298,6 +315,7 @@ func contradicted() analysis.Result {
 func invalid() analysis.Result {
 	r := recommended()
 	r.Outcome, r.Valid = analysis.Invalid, false
+	stand(&r, nil, "no valid answer")
 	r.OutcomeReason = "The generator could not reach the rates it was asked for."
 	r.InvalidReasons = []analysis.Reason{
 		{Code: "rate-not-reached", Message: "2 140/s achieved of 4 000/s intended"},
@@ -347,6 +365,7 @@ func loadHeld() analysis.Result {
 	r.Warnings = nil
 	r.Phases = []analysis.PhaseSummary{r.Phases[1], r.Phases[4]}
 	r.Phases[1].Kind, r.Phases[1].Name = "load", "load"
+	r.Objectives[0].Reason, r.Objectives[1].Reason = "p99 24.6 ms ≤ 50 ms", "errors 0 % ≤ 0.1 %"
 	few := stat.NotEstimable(60000, "p99.99 needs 73 000 samples")
 	r.Load = &analysis.LoadSummary{
 		Requests:    record.Counts{Intended: 60000, Sent: 60000, Answered: 59998, Failed: 2, BytesSent: 3 << 20, BytesReceived: 70 << 20},
@@ -374,6 +393,7 @@ func loadMissed() analysis.Result {
 	r.Outcome, r.OutcomeReason = analysis.Missed, "1.2 % of the requests were not answered well, 0.1 % are allowed."
 	r.Ended, r.EndedWhy = record.EndedGuard, "error ratio 0.31 above maxErrorRatio 0.2 for 2 s"
 	r.Load.Requests.Bad, r.Load.Requests.Shed = 700, 20
+	r.Objectives[1].Holds, r.Objectives[1].Reason = is(false), "errors 1.2 % > 0.1 %"
 	r.Load.Statuses = map[int]int64{200: 59298, 503: 700}
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 )
 
@@ -180,7 +181,7 @@ func reasonText(r analysis.Reason) string {
 func planned(result analysis.Result) []Block {
 	var items []KeyValue
 	if result.Demand.PlannedRps > 0 {
-		text := Rate(result.Demand.PlannedRps)
+		text := quantity.Rate(result.Demand.PlannedRps)
 		if result.Demand.Reason != "" {
 			text += " – " + result.Demand.Reason
 		}
@@ -231,17 +232,17 @@ func componentRows(c analysis.Component) []Row {
 		if len(c.Notes) > 0 {
 			why = strings.Join(c.Notes, "; ")
 		}
-		add("replicas", Absent, why)
+		add("replicas", quantity.Absent, why)
 	}
 	if capacity := c.CapacityPerReplicaRps; capacity.OK() || c.Replicas != nil {
-		add("capacity", Estimate(capacity.Estimate, PerSecond), capacityReason(capacity))
+		add("capacity", quantity.Estimate(capacity.Estimate, quantity.PerSecond), capacityReason(capacity))
 	}
 	if r := c.Resources; r != nil {
 		add("requests", quantities(r.Requests), r.Reason)
 		add("limits", quantities(r.Limits), "")
 	}
 	if h := c.HPA; h != nil {
-		add("HPA", fmt.Sprintf("%d – %d at %d%s%%", h.MinReplicas, h.MaxReplicas, h.TargetCPUUtilization, nbsp), h.Reason)
+		add("HPA", fmt.Sprintf("%d – %d at %d%s%%", h.MinReplicas, h.MaxReplicas, h.TargetCPUUtilization, quantity.NoBreak), h.Reason)
 	}
 	return rows
 }
@@ -250,7 +251,7 @@ func componentRows(c analysis.Component) []Row {
 // the loss of the only zone.
 func replicas(n int) string {
 	if n == 0 {
-		return Absent
+		return quantity.Absent
 	}
 	return strconv.Itoa(n)
 }
@@ -270,10 +271,10 @@ func capacityReason(c analysis.Capacity) string {
 func quantities(q analysis.Quantities) string {
 	var parts []string
 	if q.CPU != "" {
-		parts = append(parts, "cpu"+nbsp+q.CPU)
+		parts = append(parts, "cpu"+quantity.NoBreak+q.CPU)
 	}
 	if q.Memory != "" {
-		parts = append(parts, "memory"+nbsp+q.Memory)
+		parts = append(parts, "memory"+quantity.NoBreak+q.Memory)
 	}
 	if len(parts) == 0 {
 		return "none"
@@ -303,7 +304,7 @@ func poolSection(result analysis.Result) Section {
 		{"http.http2MaxRequests", poolNumber(pool.HTTP.HTTP2MaxRequests)},
 		{"http.maxRequestsPerConnection", poolNumber(pool.HTTP.MaxRequestsPerConnection)},
 	} {
-		before := Absent
+		before := quantity.Absent
 		if p, ok := effective["connectionPool."+field.name]; ok {
 			before = policyValue(p.Value)
 		}
@@ -338,9 +339,9 @@ func capacitySection(result analysis.Result) Section {
 	}
 	var blocks []Block
 	edge := result.SLOEdge
-	items := []KeyValue{{"SLO edge of the whole chain", Estimate(edge.Rps, PerSecond)}}
+	items := []KeyValue{{"SLO edge of the whole chain", quantity.Estimate(edge.Rps, quantity.PerSecond)}}
 	if edge.End == edgeNotReached {
-		items[0].Value = "not reached: the objectives still hold at the highest rate measured, " + Value(edge.Rps, PerSecond)
+		items[0].Value = "not reached: the objectives still hold at the highest rate measured, " + quantity.Value(edge.Rps, quantity.PerSecond)
 	}
 	if edge.Objective != "" {
 		items = append(items, KeyValue{"Breaks first", edge.Objective})
@@ -361,8 +362,8 @@ func capacitySection(result analysis.Result) Section {
 	}
 	for _, c := range result.Components {
 		t.Rows = append(t.Rows, Row{Cells: []string{
-			c.Name, ShortEstimate(c.SLOEdgeRps, PerSecond), ShortEstimate(c.CPULimitRps, PerSecond),
-			ShortEstimate(c.CapacityPerReplicaRps.Estimate, PerSecond), orAbsent(c.CapacityPerReplicaRps.BoundBy),
+			c.Name, quantity.ShortEstimate(c.SLOEdgeRps, quantity.PerSecond), quantity.ShortEstimate(c.CPULimitRps, quantity.PerSecond),
+			quantity.ShortEstimate(c.CapacityPerReplicaRps.Estimate, quantity.PerSecond), orAbsent(c.CapacityPerReplicaRps.BoundBy),
 		}})
 	}
 	blocks = append(blocks, t)
@@ -371,7 +372,7 @@ func capacitySection(result analysis.Result) Section {
 
 func orAbsent(text string) string {
 	if text == "" {
-		return Absent
+		return quantity.Absent
 	}
 	return text
 }
@@ -385,7 +386,7 @@ func candidateSection(result analysis.Result) Section {
 	for _, c := range result.Components {
 		for i, candidate := range c.CapacityPerReplicaRps.Candidates {
 			t.Rows = append(t.Rows, Row{
-				Cells:     []string{c.Name, candidate.BoundBy, ShortEstimate(candidate.Rps, PerSecond), Rate(candidate.Safe), candidate.Reason},
+				Cells:     []string{c.Name, candidate.BoundBy, quantity.ShortEstimate(candidate.Rps, quantity.PerSecond), quantity.Rate(candidate.Safe), candidate.Reason},
 				Continues: i > 0,
 			})
 		}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 )
 
@@ -260,7 +261,7 @@ func (d Demand) CoresAt(rps float64) stat.Estimate {
 const Extrapolation = 1.2
 
 func extrapolated(rps, highest float64) string {
-	return fmt.Sprintf("%.4g/s lies beyond the range that was measured without throttling, which ends at %.4g/s per replica", rps, highest)
+	return fmt.Sprintf("%s lies beyond the range that was measured without throttling, which ends at %s per replica", quantity.Rate(rps), quantity.Rate(highest))
 }
 
 // mostRPS is the highest rate that RateAt looks at.

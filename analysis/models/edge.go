@@ -9,6 +9,7 @@ import (
 
 	gonum "gonum.org/v1/gonum/stat"
 
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 )
 
@@ -77,7 +78,7 @@ func LatencyEdge(points []EdgePoint, limit float64, seed uint64) Edge {
 		edge.RPS = NotReached(edge.Highest, len(points))
 		return edge
 	case EdgeInfeasible:
-		edge.RPS = stat.NotEstimable(len(points), fmt.Sprintf("even the lowest measured rate, %.4g/s, misses the objective", edge.Lowest))
+		edge.RPS = stat.NotEstimable(len(points), "even the lowest measured rate, "+quantity.Rate(edge.Lowest)+", misses the objective")
 		edge.RPS.Low, edge.RPS.High = 0, edge.Lowest
 		return edge
 	}
@@ -91,7 +92,7 @@ func LatencyEdge(points []EdgePoint, limit float64, seed uint64) Edge {
 func NotReached(highest float64, n int) stat.Estimate {
 	return stat.Estimate{
 		Value: highest, Low: highest, High: math.Inf(1), Confidence: stat.Confidence, N: n,
-		Warnings: []string{fmt.Sprintf("the highest measured rate, %.4g/s, still holds: the edge lies above it", highest)},
+		Warnings: []string{"the highest measured rate, " + quantity.Rate(highest) + ", still holds: the edge lies above it"},
 	}
 }
 
@@ -243,7 +244,7 @@ func RatioEdge(points []EdgePoint, limit float64) Edge {
 	case EdgeNotReached:
 		edge.RPS = NotReached(edge.Highest, len(points))
 	case EdgeInfeasible:
-		edge.RPS = stat.NotEstimable(len(points), fmt.Sprintf("even the lowest measured rate, %.4g/s, misses the objective", edge.Lowest))
+		edge.RPS = stat.NotEstimable(len(points), "even the lowest measured rate, "+quantity.Rate(edge.Lowest)+", misses the objective")
 		edge.RPS.Low, edge.RPS.High = 0, edge.Lowest
 	default:
 		value := math.Exp(at)

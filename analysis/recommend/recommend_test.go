@@ -247,7 +247,7 @@ func TestPoolFor(t *testing.T) {
 			t.Errorf("%s has no reason", field)
 		}
 	}
-	if reason := p.Reasons["http.http2MaxRequests"]; !strings.Contains(reason, "trips") || !strings.Contains(reason, "70 ms") {
+	if reason := p.Reasons["http.http2MaxRequests"]; !strings.Contains(reason, "trips") || !strings.Contains(reason, "70\u00a0ms") {
 		t.Errorf("reason %q, want it to say that it trips at 140 ÷ 2 000/s = 70 ms", reason)
 	}
 	for _, test := range []struct {

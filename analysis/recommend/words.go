@@ -4,21 +4,13 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 )
 
-func rate(rps float64) string {
-	if math.Abs(rps) >= 100 {
-		return fmt.Sprintf("%.0f/s", rps)
-	}
-	return fmt.Sprintf("%.3g/s", rps)
-}
+func rate(rps float64) string { return quantity.Rate(rps) }
 
-func timeWords(seconds float64) string {
-	if seconds >= 1 {
-		return fmt.Sprintf("%.3g s", seconds)
-	}
-	return fmt.Sprintf("%.3g ms", seconds*1e3)
-}
+func timeWords(seconds float64) string { return quantity.Duration(seconds) }
 
 func cpuWords(cores float64) string {
 	switch {
@@ -37,7 +29,7 @@ func threads(n int) string {
 	return fmt.Sprintf("%d worker threads", n)
 }
 
-func bytesWords(b float64) string { return fmt.Sprintf("%.0f MiB", b/(1<<20)) }
+func bytesWords(b float64) string { return quantity.Bytes(b) }
 
 // cpuQuantity rounds cores up to hundredths and writes a Kubernetes quantity.
 func cpuQuantity(cores float64) string {
