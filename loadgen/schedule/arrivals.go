@@ -44,19 +44,21 @@ type curve interface {
 	at(whole uint64, fraction float64) (offset time.Duration, ok bool)
 }
 
-// New returns the arrivals of a phase. The rate and the duration have to be
-// above zero.
+// New returns the arrivals of a phase: those of its curve where it has one, else
+// of its rate. The duration and the rate have to be above zero, and the curve one
+// that scenarios.CheckCurve accepts.
 func New(phase scenarios.Phase) (*Arrivals, error) {
 	if phase.Process == scenarios.Closed {
 		return nil, ErrClosed
 	}
-	if phase.Rate.Count <= 0 || phase.Rate.Per <= 0 {
-		return nil, fmt.Errorf("phase %q: rate %s: arrivals need a rate above zero", phase.Name, phase.Rate)
-	}
 	if phase.Duration <= 0 {
 		return nil, fmt.Errorf("phase %q: duration %s: arrivals need a time above zero", phase.Name, phase.Duration)
 	}
-	a := &Arrivals{curve: steady{count: uint64(phase.Rate.Count), per: uint64(phase.Rate.Per)}, duration: phase.Duration}
+	curve, err := curveOf(phase)
+	if err != nil {
+		return nil, fmt.Errorf("phase %q: %w", phase.Name, err)
+	}
+	a := &Arrivals{curve: curve, duration: phase.Duration}
 	switch phase.Process {
 	case scenarios.Constant:
 		a.place = &regular{}
@@ -66,6 +68,19 @@ func New(phase scenarios.Phase) (*Arrivals, error) {
 		return nil, fmt.Errorf("phase %q: arrivals %q are not known", phase.Name, phase.Process)
 	}
 	return a, nil
+}
+
+func curveOf(phase scenarios.Phase) (curve, error) {
+	if len(phase.Curve) > 0 {
+		if err := scenarios.CheckCurve(phase.Curve, phase.Duration); err != nil {
+			return nil, err
+		}
+		return newChanging(phase.Curve)
+	}
+	if phase.Rate.Count <= 0 || phase.Rate.Per <= 0 {
+		return nil, fmt.Errorf("rate %s: arrivals need a rate above zero", phase.Rate)
+	}
+	return steady{count: uint64(phase.Rate.Count), per: uint64(phase.Rate.Per)}, nil
 }
 
 // Next returns the offset of the next arrival from the start of the phase. ok

@@ -4,7 +4,10 @@
 //     come once a unit on average: at k (constant), or at the sum of k
 //     exponential gaps (Poisson).
 //  2. A curve turns that place into an instant: the inverse of the cumulative
-//     rate. There is the straight one, a rate that does not change.
+//     rate. A rate that does not change is inverted in exact integers; one that
+//     changes piece by piece in straight lines, with jumps and stretches of
+//     nothing, is a quadratic a piece. A Poisson process stays one under it, with
+//     the changing rate (time rescaling).
 //  3. Arrivals walks through both, and gives one offset after another.
 //  4. Mix draws the kind of request of each arrival, in proportion to weights.
 //
