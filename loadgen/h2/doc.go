@@ -5,8 +5,10 @@
 //
 //  1. New writes the preface and the settings; the connection is Ready when the
 //     peer's settings are in.
+//
 //  2. Start encodes a request into Out. Each request's header block is encoded
 //     once and reused until an insertion into the peer's table moves its indices.
+//
 //  3. Ingest parses frames where they lie. What ended (answers, resets, refusals)
 //     is collected in Done.
 //

@@ -1,5 +1,7 @@
 package h2
 
+import "encoding/binary"
+
 // huffmanSymbols are the octets of the Huffman code of RFC 7541, appendix B, in
 // the order of their codes. The code is canonical: with the first code of each
 // length, the order is all that decoding needs.
@@ -15,6 +17,19 @@ const huffmanSymbols = "012aceiost %-./3456789=A" +
 	"\xf6\xf7\xf8\xfa\xfb\xfc\xfd\xfe\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14" +
 	"\x15\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f\xdc\xf9\x0a\x0d\x16"
 
+// By the next eight bits: the symbol that they begin with, and how many of them
+// are its code; 0: more than eight.
+const (
+	huffmanShort = "000000001111111122222222aaaaaaaacccccccceeeeeeeeiiiiiiiioooooooo" +
+		"sssssssstttttttt    %%%%----....////3333444455556666777788889999" +
+		"====AAAA____bbbbddddffffgggghhhhllllmmmmnnnnpppprrrruuuu::BBCCDD" +
+		"EEFFGGHHIIJJKKLLMMNNOOPPQQRRSSTTUUVVWWYYjjkkqqvvwwxxyyzz&*,;XZ\x00\x00"
+	huffmanBits = "5555555555555555555555555555555555555555555555555555555555555555" +
+		"5555555555555555666666666666666666666666666666666666666666666666" +
+		"6666666666666666666666666666666666666666666666666666666677777777" +
+		"7777777777777777777777777777777777777777777777777777777788888800"
+)
+
 // endOfString is the code of EOS, which must not appear, at the left of 32 bits.
 const endOfString = 0xfffffffc
 
@@ -23,10 +38,24 @@ const endOfString = 0xfffffffc
 func appendHuffman(dst, src []byte) (decoded []byte, ok bool) {
 	bits, have := uint64(0), uint(0) // the bits to decode, at the left
 	for {
-		for have <= 56 && len(src) > 0 {
+		if len(src) >= 4 && have <= 32 {
+			bits |= uint64(binary.BigEndian.Uint32(src)) << (32 - have)
+			have += 32
+			src = src[4:]
+		}
+		for have <= 56 && len(src) > 0 && len(src) < 4 {
 			bits |= uint64(src[0]) << (56 - have)
 			have += 8
 			src = src[1:]
+		}
+		for have >= 8 && bits < 0xfe<<56 {
+			length := uint(huffmanBits[bits>>56] - '0')
+			dst = append(dst, huffmanShort[bits>>56])
+			bits <<= length
+			have -= length
+		}
+		if len(src) > 0 && have < 32 {
+			continue
 		}
 		if have == 0 {
 			return dst, true
@@ -35,22 +64,7 @@ func appendHuffman(dst, src []byte) (decoded []byte, ok bool) {
 		if have < 32 {
 			window |= 1<<(32-have) - 1 // as if it were padded without end
 		}
-		var symbol byte
-		var length uint
-		switch {
-		case window < 0x50000000:
-			symbol, length = huffmanSymbols[window>>27], 5
-		case window < 0xb8000000:
-			symbol, length = huffmanSymbols[10+(window-0x50000000)>>26], 6
-		case window < 0xf8000000:
-			symbol, length = huffmanSymbols[36+(window-0xb8000000)>>25], 7
-		case window < 0xfe000000:
-			symbol, length = huffmanSymbols[68+(window-0xf8000000)>>24], 8
-		case window >= endOfString:
-			length = 30
-		default:
-			symbol, length = rareSymbol(window)
-		}
+		symbol, length := anySymbol(window)
 		if length > have {
 			// What is left is padding: the beginning of EOS, less than an octet.
 			return dst, have < 8 && window == 1<<32-1
@@ -64,13 +78,14 @@ func appendHuffman(dst, src []byte) (decoded []byte, ok bool) {
 	}
 }
 
-// rareSymbol decodes one symbol of more than eight bits.
-func rareSymbol(window uint32) (symbol byte, length uint) {
+// anySymbol decodes one symbol of any length.
+func anySymbol(window uint32) (symbol byte, length uint) {
 	codes := [...]struct {
 		first uint32 // code of this length, at the left of 32 bits
 		at    uint32 // its place in huffmanSymbols
 		bits  uint
 	}{
+		{0, 0, 5}, {0x50000000, 10, 6}, {0xb8000000, 36, 7}, {0xf8000000, 68, 8},
 		{0xfe000000, 74, 10}, {0xff400000, 79, 11}, {0xffa00000, 82, 12}, {0xffc00000, 84, 13},
 		{0xfff00000, 90, 14}, {0xfff80000, 92, 15}, {0xfffe0000, 95, 19}, {0xfffe6000, 98, 20},
 		{0xfffee000, 106, 21}, {0xffff4800, 119, 22}, {0xffffb000, 145, 23}, {0xffffea00, 174, 24},
@@ -82,5 +97,9 @@ func rareSymbol(window uint32) (symbol byte, length uint) {
 		i--
 	}
 	c := &codes[i]
-	return huffmanSymbols[c.at+(window-c.first)>>(32-c.bits)], c.bits
+	at := c.at + (window-c.first)>>(32-c.bits)
+	if at == uint32(len(huffmanSymbols)) {
+		return 0, c.bits // the end of string
+	}
+	return huffmanSymbols[at], c.bits
 }
