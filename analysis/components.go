@@ -398,6 +398,9 @@ const labHost = "service.lab.svc.cluster.local"
 // destination names the service that the connection pool is for.
 func destination(rec *record.Record) string {
 	if rec.Scenario.Target != nil {
+		if service := rec.Scenario.Target.Service; service != "" {
+			return service
+		}
 		if u, err := url.Parse(rec.Scenario.Target.URL); err == nil {
 			return u.Hostname()
 		}

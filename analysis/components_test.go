@@ -138,3 +138,21 @@ func TestAchievedEndsWithSending(t *testing.T) {
 		t.Errorf("achieved %g/s in no time, want 0", got)
 	}
 }
+
+// TestDestination: the service that a scenario names comes before the URL's host.
+func TestDestination(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		target *scenarios.Target
+		want   string
+	}{
+		{"service", &scenarios.Target{URL: "https://shop.example.com", Service: "shop.checkout.svc.cluster.local"}, "shop.checkout.svc.cluster.local"},
+		{"URL alone", &scenarios.Target{URL: "https://shop.example.com:8443/x"}, "shop.example.com"},
+		{"lab", nil, "service.lab.svc.cluster.local"},
+	} {
+		rec := &record.Record{Run: record.Run{Scenario: scenarios.Scenario{Target: test.target}}}
+		if got := destination(rec); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}

@@ -29,6 +29,7 @@ const (
 	// functions and sums have not.
 	selectorPattern = `^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*(\{([^"{}]|"([^"\\]|\\.)*")*\})?\s*$`
 	// A trust domain and a path (SPIFFE ID, sections 2.1 and 2.2).
+	servicePattern = `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.svc(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$`
 	spiffePattern  = `^spiffe://[a-z0-9._-]{1,255}(/[A-Za-z0-9._-]+)*$`
 	addressPattern = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:/\[\]\s]+):[0-9]{1,5}$`
 )
@@ -89,6 +90,7 @@ func systemFields() map[string]field {
 		"Target.url":       {text: "Scheme, host, optional port and path prefix. No user, query or fragment.", required: true, pattern: httpURLPattern, examples: []string{"https://shop.example.com"}},
 		"Target.connectTo": {text: "host:port that is dialled instead of the URL's.", pattern: addressPattern, examples: []string{"10.1.2.3:443"}},
 		"Target.protocol":  {text: "What is spoken: h2 (HTTP/2 over TLS, for https), h2c (HTTP/2 in cleartext, for http), http/1.1 or grpc (each for https and http). h2 or h2c follows from the URL when left out.", enum: []string{string(ProtocolH2), string(ProtocolH2C), string(ProtocolHTTP1), string(ProtocolGRPC)}},
+		"Target.service":   {text: "Full name of the mesh's service behind the URL: the host of the DestinationRule that is written, and the destination_service of the alerts. Without it the files for the mesh have a placeholder to fill in.", pattern: servicePattern, examples: []string{"shop.checkout.svc.cluster.local"}},
 		"Target.also":      {text: "More targets that share the connections, with the protocol, scheme, path prefix and TLS settings of this one."},
 
 		"OtherTarget.url":       {text: "Scheme and host, with an optional port; the scheme and the path prefix are those of target.url.", required: true, pattern: httpURLPattern, examples: []string{"https://shop-2.example.com"}},

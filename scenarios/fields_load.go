@@ -23,16 +23,18 @@ func loadFields() map[string]field {
 
 func requestFields() map[string]field {
 	return map[string]field{
-		"Request.name":     {text: "Name in all results: letters, digits, dot, dash, underscore. Unique.", pattern: namePattern, examples: []string{"browse"}},
-		"Request.weight":   {text: "Share of the mix, in proportion to the other weights.", above: "0", most: "1000000", initial: "1"},
-		"Request.method":   {text: "HTTP method in capitals. POST for a gRPC call.", pattern: methodPattern, initial: "GET"},
-		"Request.path":     {text: "Path and query, percent-encoded, after the URL's path prefix. A value of the feed is percent-encoded. Required but for a gRPC call.", pattern: pathPattern, examples: []string{"/products", "/search?q=sail", "/users/${id}"}},
-		"Request.headers":  {text: "Headers by name."},
-		"Request.body":     {text: "Body, sent as it is written. In a JSON body (by its content-type, or by its first character when it has none) a value of the feed is escaped inside quotes, and has to be JSON itself outside of them."},
-		"Request.bodyFile": {text: "File with the body instead of it, at most 64 MiB; relative to the scenario file. With a feed, ${name} in it is replaced as in a body.", examples: []string{"order.json"}},
-		"Request.timeout":  {text: "Longest wait for an answer instead of load.timeout.", above: "0s", most: "1h", examples: []string{"2s"}},
-		"Request.check":    {text: "What an answer has to show to be good; without it the status alone decides."},
-		"Request.grpc":     {text: "Makes the request a gRPC call; with target.protocol grpc."},
+		"Request.name":          {text: "Name in all results: letters, digits, dot, dash, underscore. Unique.", pattern: namePattern, examples: []string{"browse"}},
+		"Request.weight":        {text: "Share of the mix, in proportion to the other weights.", above: "0", most: "1000000", initial: "1"},
+		"Request.method":        {text: "HTTP method in capitals. POST for a gRPC call.", pattern: methodPattern, initial: "GET"},
+		"Request.path":          {text: "Path and query, percent-encoded, after the URL's path prefix. A value of the feed is percent-encoded. Required but for a gRPC call.", pattern: pathPattern, examples: []string{"/products", "/search?q=sail", "/users/${id}"}},
+		"Request.headers":       {text: "Headers by name."},
+		"Request.body":          {text: "Body, sent as it is written. In a JSON body (by its content-type, or by its first character when it has none) a value of the feed is escaped inside quotes, and has to be JSON itself outside of them."},
+		"Request.bodyFile":      {text: "File with the body instead of it, at most 64 MiB; relative to the scenario file. With a feed, ${name} in it is replaced as in a body.", examples: []string{"order.json"}},
+		"Request.timeout":       {text: "Longest wait for an answer instead of load.timeout.", above: "0s", most: "1h", examples: []string{"2s"}},
+		"Request.check":         {text: "What an answer has to show to be good; without it the status alone decides."},
+		"Request.secret":        {text: "Keep the body, or the message of a gRPC call, out of the record: its size and SHA-256 stand there instead. That is so for every body of more than 256 bytes."},
+		"Request.secretHeaders": {text: "Names of headers whose values are kept out of the record, beside those that carry credentials by their name (authorization, cookie, x-api-key and the like).", examples: []string{"x-tenant"}},
+		"Request.grpc":          {text: "Makes the request a gRPC call; with target.protocol grpc."},
 
 		"Check.status": {text: "Good statuses: numbers, ranges and classes, with commas between.", pattern: statusPattern, examples: []string{"2xx", "200-204,301"}},
 		"Check.header": {text: "At most one: the name of a header, and what its value contains."},

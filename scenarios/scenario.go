@@ -55,7 +55,8 @@ type Target struct {
 	ConnectTo string        `yaml:"connectTo"` // host:port dialled instead of the URL's
 	Protocol  Protocol      `yaml:"protocol"`
 	TLS       TLS           `yaml:"tls"`
-	Also      []OtherTarget `yaml:"also"` // more targets that share the connections
+	Also      []OtherTarget `yaml:"also"`    // more targets that share the connections
+	Service   string        `yaml:"service"` // full name of the mesh's service behind the URL; empty: not known
 }
 
 // TLS is how a TLS connection to the target is opened.
@@ -140,6 +141,9 @@ type Request struct {
 	Timeout  time.Duration     `yaml:"timeout"`  // instead of load.timeout
 	Check    *Check            `yaml:"check"`
 	GRPC     *Call             `yaml:"grpc"` // with target.protocol grpc; method and path follow from it
+	// What must not stand in a record, beside what is a credential by its name.
+	Secret        bool     `yaml:"secret"`        // the body
+	SecretHeaders []string `yaml:"secretHeaders"` // headers, by name
 }
 
 // Process names an arrival process.

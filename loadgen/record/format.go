@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -91,53 +89,6 @@ func decodeRun(text []byte) (run Run, warnings []string, err error) {
 		}
 	}
 	return run, warnings, nil
-}
-
-// withheld stands in run.json where a scenario had a credential.
-const withheld = "withheld"
-
-// withoutSecrets returns the scenario without the values of headers and URLs
-// that carry credentials: a run directory is made to be passed on.
-func withoutSecrets(scenario scenarios.Scenario) scenarios.Scenario {
-	scenario.Requests = slices.Clone(scenario.Requests)
-	for i, request := range scenario.Requests {
-		headers := make(map[string]string, len(request.Headers))
-		for name, value := range request.Headers {
-			if isCredential(name) {
-				value = withheld
-			}
-			headers[name] = value
-		}
-		if len(headers) > 0 {
-			scenario.Requests[i].Headers = headers
-		}
-	}
-	if scenario.Target != nil {
-		target := *scenario.Target
-		target.URL = withoutUser(target.URL)
-		scenario.Target = &target
-	}
-	scenario.Observe.Prometheus = withoutUser(scenario.Observe.Prometheus)
-	return scenario
-}
-
-func isCredential(header string) bool {
-	name := strings.ToLower(header)
-	for _, part := range []string{"auth", "cookie", "credential", "jwt", "key", "password", "secret", "session", "signature", "token"} {
-		if strings.Contains(name, part) {
-			return true
-		}
-	}
-	return false
-}
-
-func withoutUser(address string) string {
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.User == nil {
-		return address
-	}
-	parsed.User = url.User(withheld)
-	return parsed.String()
 }
 
 // errorLine returns the line, from 1, at which decoding text went wrong.

@@ -36,7 +36,7 @@ func TestOpensVersion1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(killed.Data) != 2 || !killed.Data[1].Unfinished || killed.Data[1].Spec != exampleSpec("high", 3) ||
+	if len(killed.Data) != 2 || !killed.Data[1].Unfinished || !reflect.DeepEqual(killed.Data[1].Spec, exampleSpec("high", 3)) ||
 		killed.Data[1].Counts != exampleCounts(3) || killed.Data[1].Latency.TotalCount() != 300 {
 		t.Errorf("killed run: %+v", killed.Data)
 	}

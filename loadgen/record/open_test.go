@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +48,7 @@ func TestKilledRun(t *testing.T) {
 		t.Error("not just the second phase is unfinished")
 	}
 	last := got.Data[1]
-	if last.Spec != exampleSpec("high", 3) {
+	if !reflect.DeepEqual(last.Spec, exampleSpec("high", 3)) {
 		t.Errorf("spec = %+v", last.Spec)
 	}
 	if last.Start != 6*time.Second || last.SendEnd != 9*time.Second || last.End != 9*time.Second {

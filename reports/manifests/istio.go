@@ -57,7 +57,7 @@ func destinationRule(pool analysis.ConnectionPool) (object, error) {
 	if !inMesh(host) {
 		host = placeholderHost
 		o.example = "Which service of the mesh the traffic reaches is not known from outside."
-		o.comments = append(o.comments, comment{"spec/host", fmt.Sprintf("The load went to %q; put in the service behind it.", pool.Host)})
+		o.comments = append(o.comments, comment{"spec/host", fmt.Sprintf("The load went to %q; put in the service behind it, here and in destination_service of the alerts. With target.service in the scenario it is written for you.", pool.Host)})
 	}
 	o.usage = "Merge it into the DestinationRule that you have for this host: of two for one host, Istio does not take the sum. " +
 		"Where there is none: kubectl apply -n NAMESPACE -f FILE"

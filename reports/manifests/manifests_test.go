@@ -326,6 +326,19 @@ func TestPrometheusRule(t *testing.T) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 
+	// An objective without any error is watched, too: at once, and with its reason.
+	none := sample(t, "target")
+	none.Objectives[1] = analysis.Objective{Text: "errors ≤ 0 %"}
+	if got, want := expressions(none)["SailplanErrorObjectiveMissed"], `sailplan:istio_requests:error_ratio_rate5m{sailplan_scenario="checkout"} > 0`; got != want {
+		t.Errorf("no error allowed: %q, want %q", got, want)
+	}
+	for _, f := range files(t, none) {
+		text := strings.ReplaceAll(string(f.Content), "\n        # ", " ")
+		if strings.HasPrefix(f.Name, "prometheus") && !strings.Contains(text, "None is allowed, so a single one within the window of 5m is one too many") {
+			t.Errorf("no reason for the alert on any error:\n%s", text)
+		}
+	}
+
 	// Without a gateway the sidecar of the server reports.
 	result := sample(t, "target")
 	result.Components = result.Components[1:]

@@ -38,7 +38,7 @@ func prometheusRule(result analysis.Result, names []string) (object, bool) {
 		switch {
 		case o.LatencySeconds > 0 && o.Quantile > 0 && o.Quantile < 1:
 			r.latency(o)
-		case o.ErrorRatio > 0:
+		case !(o.LatencySeconds > 0): // 0 is an objective as well: no error at all
 			r.errors(o)
 		}
 	}
@@ -117,6 +117,19 @@ func (r *rules) latency(o analysis.Objective) {
 func (r *rules) errors(o analysis.Objective) {
 	expression := fmt.Sprintf("sum(rate(istio_requests_total%s[%s])) / sum(rate(istio_requests_total%s[%s]))",
 		strings.TrimSuffix(r.selector, "}")+`,response_code=~"5..|429"}`, window, r.selector, window)
+	why := fmt.Sprintf("Objective %s. Errors are what they were in the measurement: status 5xx and 429.", o.Text)
+	if o.ErrorRatio == 0 {
+		why += " None is allowed, so a single one within the window of " + window + " is one too many; there is nothing to wait for."
+		r.add("sailplan:istio_requests:error_ratio_rate"+window, expression, "> 0", monitoringv1.Rule{
+			Alert:  "SailplanErrorObjectiveMissed",
+			Labels: map[string]string{"severity": "warning", "objective": untemplated(o.Text)},
+			Annotations: map[string]string{
+				"summary":     untemplated("Error objective missed: " + o.Text),
+				"description": "{{ $value | humanizePercentage }} of the requests are not answered well, and none may be.",
+			},
+		}, why)
+		return
+	}
 	r.add("sailplan:istio_requests:error_ratio_rate"+window, expression, "> "+plain(o.ErrorRatio), monitoringv1.Rule{
 		Alert:  "SailplanErrorObjectiveMissed",
 		For:    duration("5m"),
@@ -125,7 +138,7 @@ func (r *rules) errors(o analysis.Objective) {
 			"summary":     untemplated("Error objective missed: " + o.Text),
 			"description": "{{ $value | humanizePercentage }} of the requests are not answered well.",
 		},
-	}, fmt.Sprintf("Objective %s. Errors are what they were in the measurement: status 5xx and 429.", o.Text))
+	}, why)
 }
 
 func (r *rules) rate(d analysis.Demand) {
