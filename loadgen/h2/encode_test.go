@@ -133,3 +133,112 @@ func TestAppendInt(t *testing.T) {
 		}
 	}
 }
+
+// variedFields decodes what vary returns.
+func variedFields(t *testing.T, d *hpack.Decoder, block []byte) []hpack.HeaderField {
+	t.Helper()
+	fields, err := d.DecodeFull(block)
+	if err != nil {
+		t.Fatalf("block %x: %v", block, err)
+	}
+	return fields
+}
+
+// TestVary: pseudo-header fields stay in front, changes of the table's size
+// before them, and what is secret is marked as never to be indexed.
+func TestVary(t *testing.T) {
+	kinds := [][]exchange.Field{
+		{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "http"}, {Name: "accept", Value: "*/*"}},
+		{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: "x-kind", Value: "post"}},
+	}
+	e := newEncoder(len(kinds))
+	d := hpack.NewDecoder(4096, nil)
+	limits := []int{-1, -1, -1, 300, -1, 0, -1, 4096, -1, -1, 90, -1}
+	for round, limit := range limits {
+		if limit >= 0 {
+			e.allow(uint32(limit))
+			d.SetAllowedMaxDynamicTableSize(uint32(limit))
+		}
+		if round == 8 {
+			e.forget()
+		}
+		for i := range 4 {
+			kind := i % 2
+			v := &exchange.Variation{Path: fmt.Sprintf("/item/%d-%d", round, i), Fields: []exchange.Field{
+				{Name: "traceparent", Value: fmt.Sprintf("00-%032d-%016d-01", round, i)},
+				{Name: "content-length", Value: fmt.Sprint(i)},
+				{Name: "authorization", Value: "Bearer secret"},
+				{Name: "x-auth-token", Value: "secret"},
+				{Name: "x-kind", Value: "varied"},
+			}}
+			want := []hpack.HeaderField{{Name: ":path", Value: v.Path}}
+			for _, f := range append(slices.Clone(kinds[kind]), v.Fields...) {
+				secret := f.Value == "Bearer secret" || f.Value == "secret"
+				want = append(want, hpack.HeaderField{Name: f.Name, Value: f.Value, Sensitive: secret})
+			}
+			if got := variedFields(t, d, e.vary(kind, kinds[kind], v)); !slices.Equal(got, want) {
+				t.Fatalf("round %d: decoded %v, want %v", round, got, want)
+			}
+			if got := variedFields(t, d, e.block(kind, kinds[kind])); len(got) != 3 || got[2].Value != kinds[kind][2].Value {
+				t.Fatalf("round %d: decoded %v without variation, want %v", round, got, kinds[kind])
+			}
+		}
+	}
+	if len(e.names) != 5 {
+		t.Errorf("%d names are known, want 5", len(e.names))
+	}
+}
+
+// TestRealisticBlocks: of ten kinds with twelve fields and a token of 1 KiB, the
+// second request of a kind takes an index of one or two bytes for each field.
+func TestRealisticBlocks(t *testing.T) {
+	token := strings.Repeat("eyJhbGciOiJSUzI1NiIsImtpZCI6IjE3", 32)
+	kinds := func(token string) (all [][]exchange.Field) {
+		for i := range 10 {
+			all = append(all, []exchange.Field{
+				{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "shop.example.com"},
+				{Name: ":path", Value: fmt.Sprintf("/api/v1/products/%d?expand=all", i)},
+				{Name: "accept", Value: "application/json"}, {Name: "accept-encoding", Value: "gzip"},
+				{Name: "authorization", Value: "Bearer " + token}, {Name: "user-agent", Value: "sailplan"},
+				{Name: "x-request-source", Value: "load"}, {Name: "x-tenant", Value: "harbour"},
+				{Name: "x-b3-sampled", Value: "0"}, {Name: "cache-control", Value: "no-cache"},
+			})
+		}
+		return all
+	}
+	e := newEncoder(10)
+	d := hpack.NewDecoder(4096, nil)
+	send := func(fields [][]exchange.Field) (bytes int) {
+		for kind := range fields {
+			block := e.block(kind, fields[kind])
+			bytes += len(block)
+			if got := variedFields(t, d, block); len(got) != 12 || got[6].Value != fields[kind][6].Value {
+				t.Fatalf("kind %d: decoded %v", kind, got)
+			}
+		}
+		return bytes
+	}
+	send(kinds(token))
+	if got := send(kinds(token)); got > 10*12*2 {
+		t.Errorf("ten blocks of %d bytes, want at most 240", got)
+	}
+	// Tokens that are renewed again and again don't fill the table for good.
+	for i := range 10 {
+		renewed := kinds(fmt.Sprint(i, token))
+		e.forget()
+		send(renewed)
+		if got := send(renewed); got > 10*12*2 {
+			t.Errorf("ten blocks of %d bytes after renewal %d, want at most 240", got, i)
+		}
+	}
+	// And one sending's own trace costs its value and little more.
+	fields := kinds("9" + token)
+	v := &exchange.Variation{Fields: []exchange.Field{{Name: "traceparent", Value: strings.Repeat("a", 55)}}}
+	for range 2 {
+		variedFields(t, d, e.vary(0, fields[0], v))
+		send(fields)
+	}
+	if got := len(e.vary(0, fields[0], v)); got > 12*2+55+4 {
+		t.Errorf("a block of %d bytes with a traceparent, want at most 83", got)
+	}
+}
