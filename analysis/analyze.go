@@ -31,6 +31,10 @@ func Analyze(rec *record.Record) (Result, error) {
 		r.Phases = append(r.Phases, p.summary)
 	}
 	r.InvalidReasons = invalidReasons(phases)
+	if found := ofKind(phases, scenarios.KindClimb, scenarios.KindSearch); rec.Command == "run" && len(found) > 0 {
+		r.judgeHighest(rec, phases, found)
+		return r, nil
+	}
 	if rec.Command == "run" || len(ofKind(phases, scenarios.KindLoad)) > 0 {
 		r.SLOEdge = SLOEdge{Rps: notSized(), End: "unknown"}
 		r.judgeLoad(rec, phases)

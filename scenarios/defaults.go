@@ -38,7 +38,8 @@ func Defaults(s Scenario) Scenario {
 	set(d, "connections.connectTimeout", &s.Connections.ConnectTimeout, 5*time.Second)
 	d.requests(&s)
 	d.load(&s.Load)
-	if len(s.Objectives) == 0 && !d.written("objectives") {
+	// An empty list is one: `run` holds the load against nothing then.
+	if s.Objectives == nil && !d.written("objectives") {
 		s.Objectives = []Objective{{Quantile: 0.99, Latency: 50 * time.Millisecond}, {ErrorRatio: 0.001}}
 	}
 	set(d, "guards.maxErrorRatio", &s.Guards.MaxErrorRatio, 0.2)

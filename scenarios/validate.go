@@ -210,9 +210,6 @@ func (v *validator) memory(path string, limits Limits) {
 
 func (v *validator) objectives() {
 	objectives := v.s.Objectives
-	if len(objectives) == 0 && v.written("objectives") {
-		v.fail("objectives", "remove the key to take the default", "the list is empty: without an objective there is no capacity to find")
-	}
 	quantiles, errorRatios := make(map[float64]int), 0
 	for i, o := range objectives {
 		path := fmt.Sprintf("objectives[%d]", i)

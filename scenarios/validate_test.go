@@ -62,7 +62,6 @@ func TestValidate(t *testing.T) {
 		"queries without Prometheus":     {head + "target: {url: http://localhost}\nobserve: {components: [{name: a, role: service, prometheus: {cpuSeconds: x}}]}\n", []string{"set observe.prometheus"}},
 		"pid of two replicas":            {head + "target: {url: http://localhost}\nobserve: {components: [{name: a, role: service, pid: 1, replicas: 2}]}\n", []string{"a pid is one replica, not 2"}},
 		"condition without Prometheus":   {minimal + "guards: {abortWhen: [{name: a, query: b}]}\n", []string{"conditions need a Prometheus"}},
-		"no objectives":                  {minimal + "objectives: []\n", []string{"f.yaml:5:13: objectives: the list is empty"}},
 		"empty objective":                {minimal + "objectives: [{}]\n", []string{"objectives[0]: is empty"}},
 		"both kinds in one":              {minimal + "objectives: [{quantile: 0.9, latency: 1s, errorRatio: 1%}]\n", []string{"either about latency or about errors"}},
 		"latency without quantile":       {minimal + "objectives: [{latency: 1s}]\n", []string{"quantile is missing"}},

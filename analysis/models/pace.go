@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Pace is how much time a sizing takes for each of its parts.
 type Pace struct {
@@ -46,6 +49,19 @@ func FullPace() Pace {
 		Proof:  15 * time.Second,
 		Settle: 500 * time.Millisecond, LongestPhase: 60 * time.Second, Repeats: 10,
 		Total: 10*time.Minute - 10*time.Second,
+	}
+}
+
+// FindPace looks for the highest rate that holds, and for nothing else, in phases
+// that last for probe; 0 means three seconds.
+func FindPace(probe time.Duration) Pace {
+	probe = cmp.Or(probe, 3*time.Second)
+	return Pace{
+		WarmUpChunk: 2 * time.Second, WarmUpChunks: 4,
+		Climb: probe, ClimbFactor: 1.7,
+		Search: probe, SearchProbes: 10, SearchResolve: 1.05,
+		Settle: 250 * time.Millisecond, LongestPhase: max(30*time.Second, probe), Repeats: 5,
+		Total: 5*time.Minute + 40*probe,
 	}
 }
 

@@ -27,6 +27,8 @@ type driveOptions struct {
 	envoy    string
 	out      string
 	quiet    bool
+	listen   string // address of the exporter; empty: none
+	workers  int    // sending threads
 	outputs  outputOptions
 }
 
@@ -36,6 +38,8 @@ func (o *driveOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.envoy, "envoy", "", "path of the Envoy binary (default: $SAILPLAN_ENVOY, the cache folder, PATH)")
 	f.StringVar(&o.out, "out", "", "run directory (default: "+runsDir+"/NAME-TIME)")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress")
+	f.StringVar(&o.listen, "listen", "", "expose the running figures to Prometheus at `ADDRESS`, for instance 127.0.0.1:9464")
+	f.IntVar(&o.workers, "workers", 1, "sending threads; each takes a processor at most")
 	o.outputs.flags(c)
 }
 
@@ -72,39 +76,8 @@ stopped the load; 130 and 143 interrupted and terminated.`,
 	return c
 }
 
-func (a *app) runCommand() *cobra.Command {
-	var o driveOptions
-	c := &cobra.Command{
-		Use:   "run SCENARIO",
-		Short: "Send a scenario's load and report what came back",
-		Long: `run sends the load that the scenario names under load, and holds what came back
-against the objectives. It recommends nothing.
-
-Exit codes: 0 objectives hold; 1 could not be done; 2 wrong use; 3 an objective
-was missed; 4 measurement not valid; 5 a guard stopped the load; 130 and 143
-interrupted and terminated.`,
-		Example: `  sailplan run checkout.yaml
-  sailplan run checkout.yaml --json - --quiet`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, given []string) error {
-			o.scenario = given[0]
-			return a.drive(c.Context(), o, needsLoad, experiment.Load)
-		},
-	}
-	o.flags(c)
-	return c
-}
-
 // experimentFunc is an experiment: it leaves a run directory.
 type experimentFunc func(context.Context, experiment.Options) (record.Ending, error)
-
-// needsLoad refuses a scenario that `run` can't send.
-func needsLoad(s scenarios.Scenario) error {
-	if s.Load.Rate.IsZero() && s.Load.Arrivals != scenarios.Closed {
-		return fmt.Errorf("scenario %s: run needs load.rate, for instance `load: {rate: 100/s, duration: 30s}`", s.Metadata.Name)
-	}
-	return nil
-}
 
 // needsObjective refuses a scenario that `size` can't find an edge for.
 func needsObjective(s scenarios.Scenario) error {
@@ -124,11 +97,19 @@ func (a *app) drive(ctx context.Context, o driveOptions, need func(scenarios.Sce
 	if err != nil {
 		return usage(err)
 	}
+	return a.driveScenario(ctx, o, scenario, need, run)
+}
+
+// driveScenario is drive with a scenario that was read already.
+func (a *app) driveScenario(ctx context.Context, o driveOptions, scenario scenarios.Scenario, need func(scenarios.Scenario) error, run experimentFunc) error {
 	if scenario.Lab != nil && o.proxy != "" {
 		scenario.Lab.Proxy = o.proxy
 	}
 	if err := scenarios.Validate(scenario); err != nil {
 		return usage(err)
+	}
+	if o.workers < 1 {
+		return usage(fmt.Errorf("--workers %d: at least one thread has to send", o.workers))
 	}
 	if err := need(scenario); err != nil {
 		return usage(err)
@@ -137,12 +118,21 @@ func (a *app) drive(ctx context.Context, o driveOptions, need func(scenarios.Sce
 	tty, width := terminalOf(streams.progress)
 	view := live.New(streams.progress, live.Options{Terminal: tty, Width: width, Quiet: o.quiet, Now: time.Now})
 	defer view.Close()
+	exporter, stopExporter, err := a.export(o.listen, view)
+	if err != nil {
+		return err
+	}
+	defer stopExporter()
 	options := experiment.Options{
 		Scenario: scenario,
 		Quick:    o.quick,
 		Dir:      o.out,
 		Tool:     a.tool(),
 		Observer: view,
+		Workers:  o.workers,
+	}
+	if exporter != nil {
+		options.Observer, options.Sink = watchers{view, exporter}, exporter
 	}
 	if options.Dir == "" {
 		options.Dir = filepath.Join(runsDir, scenario.Metadata.Name+"-"+timestamp(time.Now()))

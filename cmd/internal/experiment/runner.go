@@ -35,6 +35,8 @@ type Options struct {
 	CacheDir string
 	Self     []string // command line with which this program starts a lab child
 	Observer Observer
+	Sink     loadgen.Sink // takes the intervals of every phase beside the record; nil: none
+	Workers  int          // sending threads; 0 means 1
 }
 
 // Interrupted is the cause with which a caller cancels the context of a run
@@ -88,6 +90,9 @@ func start(ctx context.Context, command string, options Options) (_ *runner, _ c
 	if r.system, err = openSystem(ctx, options); err != nil {
 		return nil, ctx, err
 	}
+	if command == "size" && len(r.system.components) == 0 {
+		r.system.notes = append(r.system.notes, "no components are observed: the run finds the SLO edge, but no demand and no replicas; name components under observe")
+	}
 	r.plan.Endpoint = r.system.endpoint
 	if !r.plan.Endpoint.OnLoopback() {
 		r.plan.RunID = rand.Text()
@@ -110,7 +115,7 @@ func start(ctx context.Context, command string, options Options) (_ *runner, _ c
 	if err = r.learnScrapes(ctx); err != nil {
 		return nil, ctx, err
 	}
-	if r.session, err = loadgen.Open(ctx, r.plan, loadgen.Options{Base: r.base}); err != nil {
+	if r.session, err = loadgen.Open(ctx, r.plan, loadgen.Options{Base: r.base, Workers: options.Workers}); err != nil {
 		return nil, ctx, fmt.Errorf("opening connections to %s: %w", r.plan.Endpoint.Address, err)
 	}
 	return r, ctx, nil
@@ -237,7 +242,7 @@ func (r *runner) phase(ctx context.Context, spec scenarios.Phase) (analysis.Phas
 		return analysis.PhaseSummary{}, record.PhaseData{}, err
 	}
 	r.current.Store(int32(r.phases))
-	facts, loadErr := r.session.Phase(ctx, spec, w)
+	facts, loadErr := r.session.Phase(ctx, spec, r.sink(w))
 	r.current.Store(-1)
 	facts.Index = r.phases
 	if loadErr == nil && facts.Ended == record.EndedDone {
@@ -259,6 +264,22 @@ func (r *runner) phase(ctx context.Context, spec scenarios.Phase) (analysis.Phas
 		r.options.Observer.Note(why)
 	}
 	return summary, data, nil
+}
+
+// sink hands intervals to the record, and to whoever else wants them.
+func (r *runner) sink(w *record.PhaseWriter) loadgen.Sink {
+	if r.options.Sink == nil {
+		return w
+	}
+	return both{w, r.options.Sink}
+}
+
+// both are two sinks, of which the second must be done with an interval when it returns.
+type both struct{ first, second loadgen.Sink }
+
+func (b both) Interval(interval record.Interval) {
+	b.second.Interval(interval)
+	b.first.Interval(interval)
 }
 
 // settle lets queues drain and quotas recover between phases.

@@ -19,16 +19,28 @@ import (
 // Size runs a whole sizing and leaves a run directory. The error is nil when the
 // run came to its own end, whatever its answer; the Ending tells the rest.
 func Size(ctx context.Context, options Options) (record.Ending, error) {
-	r, ctx, err := start(ctx, "size", options)
+	pace := models.FullPace()
+	if options.Quick {
+		pace = models.QuickPace()
+	}
+	return experiment(ctx, "size", options, pace, (*sizing).phases)
+}
+
+// FindMax looks for the highest rate that holds the objectives, by a climb and a
+// search of phases that last for probe (0: a default), and leaves a run directory.
+func FindMax(ctx context.Context, options Options, probe time.Duration) (record.Ending, error) {
+	return experiment(ctx, "run", options, models.FindPace(probe), (*sizing).findMax)
+}
+
+// experiment runs phases from the start of the system to its end.
+func experiment(ctx context.Context, command string, options Options, pace models.Pace, phases func(*sizing, context.Context) error) (record.Ending, error) {
+	r, ctx, err := start(ctx, command, options)
 	if err != nil {
 		ending, _ := endingOf(ctx, err)
 		return ending, err
 	}
-	s := sizing{runner: r, pace: models.FullPace(), random: rand.New(rand.NewPCG(r.plan.Seed, 0x53697a65))}
-	if options.Quick {
-		s.pace = models.QuickPace()
-	}
-	if err = s.phases(ctx); errors.Is(err, errSpoiled) {
+	s := sizing{runner: r, pace: pace, random: rand.New(rand.NewPCG(r.plan.Seed, 0x53697a65))}
+	if err = phases(&s, ctx); errors.Is(err, errSpoiled) {
 		err = nil
 	}
 	ending, why := endingOf(ctx, err)
@@ -53,15 +65,7 @@ type sizing struct {
 const highestRate = 100_000.0
 
 func (s *sizing) phases(ctx context.Context) error {
-	limit := cmp.Or(s.plan.Guards.MaxRate.RPS(), highestRate)
-	climb := models.Climb{First: math.Min(300, limit/4), Factor: s.pace.ClimbFactor, Lowest: math.Min(20, limit/8), Max: limit}
-	if err := s.canPace(ctx, climb.First); err != nil {
-		return err
-	}
-	if err := s.warmUp(ctx, climb.First); err != nil {
-		return err
-	}
-	steps, err := s.climb(ctx, climb)
+	steps, limit, err := s.bracket(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,6 +81,35 @@ func (s *sizing) phases(ctx context.Context) error {
 		return err
 	}
 	return s.proof(ctx, measured, limit)
+}
+
+// findMax is a sizing without what explains and proves.
+func (s *sizing) findMax(ctx context.Context) error {
+	steps, limit, err := s.bracket(ctx)
+	if err != nil {
+		return err
+	}
+	held, missed := models.Bracket(steps)
+	if held == 0 || held >= limit*0.999 {
+		return nil // no rate holds, or the highest allowed one
+	}
+	_, err = s.search(ctx, held, math.Min(missed, held*s.pace.ClimbFactor), limit)
+	return err
+}
+
+// bracket finds a rate that holds and a higher one that misses, from a system that
+// is warm. limit is the highest rate allowed.
+func (s *sizing) bracket(ctx context.Context) (steps []models.Step, limit float64, err error) {
+	limit = cmp.Or(s.plan.Guards.MaxRate.RPS(), highestRate)
+	climb := models.Climb{First: math.Min(300, limit/4), Factor: s.pace.ClimbFactor, Lowest: math.Min(20, limit/8), Max: limit}
+	if err := s.canPace(ctx, climb.First); err != nil {
+		return nil, 0, err
+	}
+	if err := s.warmUp(ctx, climb.First); err != nil {
+		return nil, 0, err
+	}
+	steps, err = s.climb(ctx, climb)
+	return steps, limit, err
 }
 
 // spec is a phase of the sizing at rps, long enough for the objectives' quantiles.

@@ -54,9 +54,6 @@ func openSystem(ctx context.Context, options Options) (*system, error) {
 			Component: c.Name, Role: c.Role, PID: c.PID, AdminURL: c.Admin, Queries: c.Prometheus,
 		})
 	}
-	if len(s.components) == 0 {
-		s.notes = append(s.notes, "no components are observed: the run finds the SLO edge, but no demand and no replicas; name components under observe")
-	}
 	return s, nil
 }
 
