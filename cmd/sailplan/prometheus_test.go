@@ -347,10 +347,10 @@ func agree(t *testing.T, what string, scraped, local *float64) {
 	t.Helper()
 	switch {
 	case scraped == nil && local == nil:
-		t.Logf("%s: this machine is too busy to tell, by either way", what)
+		t.Logf("%s: not estimable, by either way", what)
 	case scraped == nil || local == nil:
 		t.Errorf("%s: got %v as scraped, %v as seen here; want both", what, scraped, local)
-	case math.Abs(*scraped / *local - 1) > 0.15:
+	case math.Abs(*scraped / *local - 1) > 0.25:
 		t.Errorf("%s: got %g as scraped, %g as seen here", what, *scraped, *local)
 	default:
 		t.Logf("%s: %.4g as scraped, %.4g as seen here", what, *scraped, *local)
