@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // descriptorSet returns the descriptor set of a file with all that it imports.
@@ -177,7 +178,7 @@ func TestReadDescriptorSet(t *testing.T) {
 
 // FuzzParseDescriptorSet: whatever a file holds, it is taken or refused.
 func FuzzParseDescriptorSet(f *testing.F) {
-	f.Add(marshalled(f, descriptorSet(grpc_testing.File_grpc_testing_test_proto)))
+	f.Add(marshalled(f, descriptorSet(emptypb.File_google_protobuf_empty_proto)))
 	f.Add([]byte(`syntax = "proto3";`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := ParseDescriptorSet(b)
