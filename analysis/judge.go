@@ -36,6 +36,7 @@ const (
 	CodeReplicasChanged  = "replicas-changed"
 	CodeUnevenLoad       = "uneven-load"
 	CodeErrorsUnjudged   = "errors-unjudged"
+	CodeCredentials      = "credentials"
 )
 
 // The limits of Judge. Those of the generator's own disturbances come from the
@@ -54,6 +55,7 @@ const (
 	warnComponentWait   = 0.25 // seconds a second, per replica
 	maxUneven           = 0.50 // the busiest backend above the mean
 	warnUneven          = 0.25
+	maxDeniedJump       = 0.02 // share of denied answers after some instant, above that before it
 	warnErrors          = 0.01 // of the arrivals, where no objective is about errors
 )
 
@@ -120,6 +122,7 @@ func judge(e examined, conditions Conditions) Verdict {
 		j.replicas()
 		j.spread()
 		j.errors()
+		j.credentials()
 	}
 	j.verdict.Valid = len(j.verdict.Reasons) == 0
 	j.verdict.UsableForFit = j.verdict.Valid && len(j.verdict.NotForFit) == 0
@@ -254,12 +257,14 @@ func (j *judgement) generator() {
 	if whole <= 0 {
 		whole = j.seconds
 	}
-	if cores := g.CPUSeconds / whole; j.conditions.Pacing != scenarios.Precise && !j.closed() {
+	// Each sending thread can use one core, and can wait for one.
+	threads := math.Max(1, float64(g.Threads))
+	if cores := g.CPUSeconds / whole / threads; j.conditions.Pacing != scenarios.Precise && !j.closed() {
 		switch {
 		case cores > maxGeneratorCPU:
-			j.invalid(CodeGeneratorCPU, "the generator used %.2f of the one core that its sending loop can use", cores)
+			j.invalid(CodeGeneratorCPU, "the generator used %.2f of the one core that a sending thread can use", cores)
 		case cores > warnGeneratorCPU:
-			j.warn(CodeGeneratorCPU, "the generator used %.2f of the one core that its sending loop can use", cores)
+			j.warn(CodeGeneratorCPU, "the generator used %.2f of the one core that a sending thread can use", cores)
 		}
 	}
 	if n := g.ThrottledPeriods; n > 0 {
@@ -270,7 +275,7 @@ func (j *judgement) generator() {
 			j.warn(CodeGeneratorQuota, "the generator's own CPU quota stopped it in %d periods", n)
 		}
 	}
-	switch share := g.RunDelaySeconds / whole; {
+	switch share := g.RunDelaySeconds / whole / threads; {
 	case share > maxRunDelay:
 		j.disturbed(share <= 2*maxRunDelay, CodeGeneratorDelay, "the sending threads waited for a processor %s of the time", percent(share))
 	case share > warnRunDelay:

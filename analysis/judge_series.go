@@ -21,20 +21,22 @@ func (j *judgement) arrivals() {
 		return
 	}
 	noise := 4 / math.Sqrt(float64(gaps.N))
-	var off float64
 	var process string
 	switch j.phase.Spec.Process {
 	case scenarios.Poisson:
-		off, process = math.Abs(gaps.CV-1), "Poisson arrivals have 1"
+		process = "Poisson arrivals have %.3g"
 	case scenarios.Constant:
 		// A jitter below a tenth of the tolerated lag is no burst.
 		if gaps.CV*gaps.MeanSeconds < j.conditions.lagLimit()/10 {
 			return
 		}
-		off, process = gaps.CV, "a constant rate has 0"
+		process = "a constant rate has %.3g"
 	default:
 		return
 	}
+	want := intendedCV(j.phase.Spec.Process, gaps.MeanSeconds, j.phase.Generator)
+	process = fmt.Sprintf(process, want)
+	off := math.Abs(gaps.CV-want) / math.Max(1, want)
 	switch {
 	case off > 1+noise:
 		j.invalid(CodeArrivals, "the gaps between sends vary by %.2f of their mean, where %s: this is another load", gaps.CV, process)
@@ -50,6 +52,24 @@ func (j *judgement) arrivals() {
 			j.invalid(CodeArrivals, "sends came %s apart on average, where %s asks for %s", duration(gaps.MeanSeconds), perSecond(want), duration(1/want))
 		}
 	}
+}
+
+// intendedCV returns the standard deviation ÷ mean that the gaps between sends
+// have when the pacing does what it means to: at high rates each sending thread
+// lets arrivals gather for the slack s after the first one, and sends them at once.
+//
+// Poisson arrivals with the mean gap m: the cycle is s + X with X exponential of
+// mean m, and carries 1 + s/m arrivals in the mean, so that the gaps have
+// E(g²) = ((s+m)² + m²) ÷ (1 + s/m), which gives CV² = n + 1/n − 1 with n = 1 + s/m.
+// A constant rate: each n = ⌊s/m⌋ + 1 gaps sum up to n·m in one of them, so
+// CV² = n − 1. Without slack these are 1 and 0.
+func intendedCV(process scenarios.Process, mean float64, g record.Generator) float64 {
+	ratio := g.SlackSeconds / (mean * math.Max(1, float64(g.Threads)))
+	if process == scenarios.Constant {
+		return math.Sqrt(ratio)
+	}
+	n := 1 + ratio
+	return math.Sqrt(n + 1/n - 1)
 }
 
 // halves returns the latencies of the first and the second half of the sending,
@@ -265,5 +285,25 @@ func (j *judgement) errors() {
 	judged := slices.ContainsFunc(j.conditions.Objectives, func(o scenarios.Objective) bool { return !o.IsLatency() })
 	if ratio > warnErrors && !judged {
 		j.warn(CodeErrorsUnjudged, "%s of the arrivals were shed, failed or answered with an error, which a latency does not show, and no objective is about errors", percent(ratio))
+	}
+}
+
+// credentials looks for an instant from which on answers are 401 or 403 that were
+// not before: then a credential ran out, and what was measured afterwards is how
+// fast the target says no. A share that is there from the start is the load's own.
+func (j *judgement) credentials() {
+	all := j.phase.Counts
+	for _, tick := range j.phase.Timeline {
+		before, after := tick.Counts, all.Answered-tick.Counts.Answered
+		if before.Answered == 0 || after <= 0 {
+			continue
+		}
+		denied := all.Denied - before.Denied
+		share, was := float64(denied)/float64(after), float64(before.Denied)/float64(before.Answered)
+		if denied >= 10 && share-was > maxDeniedJump && share > 2*was {
+			j.invalid(CodeCredentials, "%s of the answers were 401 or 403 from %.3g s into the phase on, %s before: a credential ran out or was withdrawn",
+				percent(share), (tick.At - j.phase.Start).Seconds(), percent(was))
+			return
+		}
 	}
 }

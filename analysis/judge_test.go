@@ -159,6 +159,22 @@ func TestJudge(t *testing.T) {
 		{"constant rate with bursts", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
 			p.Spec.Process, p.Generator.ArrivalGaps.CV = scenarios.Constant, 1
 		}, unfit},
+		{"batches that the pacing means to send, Poisson", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
+			// 1000/s by one thread that holds the first of a batch back for 8 ms: n = 9.
+			p.Generator.SlackSeconds, p.Generator.ArrivalGaps.CV = 0.008, 2.85
+		}, no},
+		{"batches that the pacing means to send, constant", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
+			p.Spec.Process, p.Generator.SlackSeconds, p.Generator.ArrivalGaps.CV = scenarios.Constant, 0.008, 2.83
+		}, no},
+		{"batches of two threads", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
+			p.Generator.SlackSeconds, p.Generator.Threads, p.Generator.ArrivalGaps.CV = 0.016, 2, 2.85
+		}, no},
+		{"bursts far beyond the batches meant", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
+			p.Generator.SlackSeconds, p.Generator.ArrivalGaps.CV = 0.008, 6.5
+		}, invalid},
+		{"a credential that ran out", CodeCredentials, func(p *record.PhaseData, _ *Conditions) { deny(p, len(p.Timeline)/2, 1) }, invalid},
+		{"a few answers denied by chance", CodeCredentials, func(p *record.PhaseData, _ *Conditions) { deny(p, len(p.Timeline)/2, 0.005) }, no},
+		{"a load that is denied from the start", CodeCredentials, func(p *record.PhaseData, _ *Conditions) { deny(p, -1, 0.3) }, no},
 		{"gaps of another rate", CodeArrivals, func(p *record.PhaseData, _ *Conditions) { p.Generator.ArrivalGaps.MeanSeconds *= 1.2 }, invalid},
 		{"a growing queue that misses", CodeNotStationary, func(p *record.PhaseData, _ *Conditions) { rising(p, 40*ms, 120*ms) }, unfit},
 		{"a growing queue that misses stays valid", CodeBreaksLater, func(p *record.PhaseData, _ *Conditions) { rising(p, 40*ms, 120*ms) }, no},
@@ -316,3 +332,18 @@ func TestStationaryEnough(t *testing.T) {
 
 // plain makes the no-break spaces of numbers ordinary ones.
 func plain(text string) string { return strings.ReplaceAll(text, quantity.NoBreak, " ") }
+
+// deny makes a share of the answers of all intervals after one 401.
+func deny(p *record.PhaseData, after int, share float64) {
+	p.Timeline = slices.Clone(p.Timeline)
+	denied, before := 0.0, int64(0)
+	for i := range p.Timeline {
+		answered := p.Timeline[i].Counts.Answered
+		if i > after {
+			denied += share * float64(answered-before)
+		}
+		before = answered
+		p.Timeline[i].Counts.Denied = int64(denied)
+	}
+	p.Counts.Denied = p.Timeline[len(p.Timeline)-1].Counts.Denied
+}

@@ -67,6 +67,7 @@ func addCounts(to *record.Counts, c record.Counts) {
 	to.TimedOut += c.TimedOut
 	to.InFlight += c.InFlight
 	to.Bad += c.Bad
+	to.Denied += c.Denied
 	to.BytesSent += c.BytesSent
 	to.BytesReceived += c.BytesReceived
 }

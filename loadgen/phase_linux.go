@@ -23,6 +23,9 @@ func (s *Session) Phase(ctx context.Context, phase scenarios.Phase, sink Sink) (
 	if s.closed {
 		return record.Phase{}, errors.New("the session is closed")
 	}
+	if s.failed != nil {
+		return record.Phase{}, s.failed
+	}
 	if err := checkPhase(s.plan, phase); err != nil {
 		return record.Phase{}, err
 	}
@@ -39,6 +42,7 @@ func (s *Session) Phase(ctx context.Context, phase scenarios.Phase, sink Sink) (
 	facts := record.Phase{Spec: phase, Start: time.Since(s.base) + leadTime}
 	director.start(facts.Start, phase.Duration)
 	if err := director.follow(ctx); err != nil {
+		s.failed = err // the intervals' histograms of this phase are lost
 		return record.Phase{}, err
 	}
 	director.conclude(&facts, before)
@@ -64,8 +68,15 @@ func (d *director) start(start, duration time.Duration) {
 	}
 	for i, w := range d.session.workers {
 		w.inbox.mu.Lock()
-		w.inbox.run, w.inbox.start, w.inbox.length = d.runs[i], int64(start), int64(duration)
+		broken := w.inbox.broken
+		if broken == nil {
+			w.inbox.run, w.inbox.start, w.inbox.length = d.runs[i], int64(start), int64(duration)
+		}
 		w.inbox.mu.Unlock()
+		if broken != nil {
+			d.reports <- report{worker: i, last: true, err: broken} // there is room
+			continue
+		}
 		w.poll.notify()
 	}
 }
@@ -179,6 +190,7 @@ func (d *director) conclude(facts *record.Phase, before usage) {
 	facts.Errors = map[string]int64{}
 	facts.Backends = map[string]int64{}
 	var sum gaps
+	slack := 0.0
 	for _, f := range d.done {
 		facts.SendEnd = max(facts.SendEnd, time.Duration(f.sendEnd))
 		facts.End = max(facts.End, time.Duration(f.end))
@@ -198,13 +210,20 @@ func (d *director) conclude(facts *record.Phase, before usage) {
 		}
 		facts.Generator.RunDelaySeconds += f.runDelay
 		facts.Generator.WakeUps += f.run.wakeUps
+		facts.Generator.Batches += f.run.batches
+		facts.Generator.Writes += f.run.writes
+		slack += f.run.slackSum
 		facts.Connection.MaxInFlight += f.run.peak
 		addConnections(&facts.Connection, f.connections)
 		sum.n += f.run.gaps.n
 		sum.sum += f.run.gaps.sum
 		sum.squares += f.run.gaps.squares
 	}
+	facts.Generator.Threads = len(d.done)
 	facts.Generator.ArrivalGaps = sum.facts(len(d.done))
+	if facts.Counts.Intended > 0 {
+		facts.Generator.SlackSeconds = slack / 1e9 / float64(facts.Counts.Intended)
+	}
 	before.complete(&facts.Generator)
 }
 

@@ -25,19 +25,25 @@ type run struct {
 	timeout            int64
 	precise            bool
 
-	nextAt   int64 // of the next arrival
-	nextKind int32
-	hasNext  bool
-	backlog  backlog
-	counts   record.Counts
-	statuses [1000]int64
-	classes  [exchange.Classes]int64
-	backends map[string]int64
-	set      *set
-	gaps     gaps
-	peak     int64 // of in flight
-	wakeUps  int64
-	runDelay float64 // of the thread when the phase began, seconds
+	mostSlack int64 // when arrivals are batched
+	meanGap   int64 // between this worker's arrivals, of late
+	nextAt    int64 // of the next arrival
+	nextKind  int32
+	hasNext   bool
+	backlog   backlog
+	counts    record.Counts
+	statuses  [1000]int64
+	classes   [exchange.Classes]int64
+	backends  map[string]int64
+	set       *set
+	gaps      gaps
+	limit     rateLimit
+	peak      int64 // of in flight
+	wakeUps   int64
+	batches   int64   // times that sending something took
+	writes    int64   // system calls that requests left in
+	slackSum  float64 // of all arrivals, in nanoseconds
+	runDelay  float64 // of the thread when the phase began, seconds
 
 	aborted bool
 	drainBy int64 // when aborted
@@ -69,6 +75,13 @@ func newRun(plan scenarios.Plan, phase scenarios.Phase, worker, workers int) (*r
 	if r.interval == 0 {
 		r.interval = int64(time.Second)
 	}
+	r.mostSlack = mostSlack
+	if most := int64(plan.MaxSlack); most > 0 {
+		r.mostSlack = min(mostSlack, most)
+	}
+	if rps := plan.Guards.MaxRate.RPS(); rps > 0 {
+		r.limit.gap = int64(1e9 * float64(workers) / rps)
+	}
 	var err error
 	if r.mix, err = schedule.NewMix(weights(plan), phase.Seed); err != nil {
 		return nil, fmt.Errorf("phase %q: %w", phase.Name, err)
@@ -80,6 +93,9 @@ func newRun(plan scenarios.Plan, phase scenarios.Phase, worker, workers int) (*r
 		return nil, err
 	}
 	r.share = schedule.NewShare(workers, phase.Process == scenarios.Poisson, phase.Seed)
+	if rps := phase.Rate.RPS(); rps > 0 {
+		r.meanGap = int64(1e9 * float64(workers) / rps)
+	}
 	bound := backlogBound(phase)
 	r.backlog = newBacklog((bound + workers - 1) / workers)
 	return r, nil
@@ -107,7 +123,11 @@ func (r *run) advance() {
 		}
 		kind := r.mix.Next()
 		if r.share.Next() == r.worker {
-			r.nextAt, r.nextKind, r.hasNext = r.start+int64(offset), kind, true
+			at := r.start + int64(offset)
+			if r.nextAt > 0 {
+				r.meanGap += (at - r.nextAt - r.meanGap) / gapMemory
+			}
+			r.nextAt, r.nextKind, r.hasNext = at, kind, true
 			return
 		}
 	}
@@ -149,6 +169,10 @@ func (r *run) answered(status int32, class exchange.Class, backend string) {
 	r.counts.Answered++
 	if exchange.IsBad(int(status), class) {
 		r.counts.Bad++
+	}
+	switch class {
+	case exchange.Unauthorized, exchange.RBACDenied, exchange.GRPCUnauthenticated, exchange.GRPCPermissionDenied:
+		r.counts.Denied++
 	}
 	if status > 0 && int(status) < len(r.statuses) {
 		r.statuses[status]++

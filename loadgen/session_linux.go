@@ -21,6 +21,7 @@ type Session struct {
 	loops   sync.WaitGroup
 	cancel  context.CancelFunc // ends the opening of connections
 	closed  bool
+	failed  error // a worker is gone: no more phases
 }
 
 // setsPerWorker is two: one is recorded into while the other is with the sink.

@@ -14,12 +14,19 @@ func (w *worker) send(now int64) {
 	if now < r.start {
 		return
 	}
+	before := r.counts.Sent
 	if r.arrivals == nil {
+		w.resend(now)
 		w.fill(now)
 	} else {
-		w.release(now)
+		if r.hasNext && now >= r.nextAt+r.slack() {
+			w.release(now)
+		}
 		w.giveUp(now)
-		w.dispatch()
+		w.dispatch(now)
+	}
+	if r.counts.Sent > before {
+		r.batches++
 	}
 	w.flush()
 }
@@ -28,11 +35,13 @@ func (w *worker) send(now int64) {
 // is full it makes room by sending, and sheds what finds no stream.
 func (w *worker) release(at int64) {
 	r := w.run
+	slack := float64(r.slack())
 	for r.hasNext && r.nextAt <= at {
 		r.counts.Intended++
+		r.slackSum += slack
 		if r.backlog.full() {
 			w.giveUp(at)
-			w.dispatch()
+			w.dispatch(at)
 			w.flush()
 		}
 		if r.backlog.full() {
@@ -44,27 +53,24 @@ func (w *worker) release(at int64) {
 	}
 }
 
-// dispatch starts what waits, as far as there are streams.
-func (w *worker) dispatch() {
+// dispatch starts what waits, as far as there are streams. Where arrivals leave in
+// batches, one connection takes as much of a batch as it can, so that one write
+// carries it, and the next batch begins with the next connection; otherwise the
+// connections take turns.
+func (w *worker) dispatch(now int64) {
+	w.resend(now)
 	r := w.run
-	for len(w.again) > 0 {
-		l := w.available.take()
-		if l == nil {
-			return
-		}
-		token := w.again[0]
-		w.again = w.again[:copy(w.again, w.again[1:])]
-		w.start(l, token)
-	}
+	packed := r.slack() > 0
+	var l *link
 	for r.backlog.size > 0 {
-		l := w.available.take()
 		if l == nil {
-			return
+			if l = w.available.take(); l == nil {
+				return
+			}
 		}
 		token, ok := w.take()
 		if !ok {
-			w.offer(l)
-			return
+			break
 		}
 		due := r.backlog.front()
 		r.backlog.pop()
@@ -72,6 +78,29 @@ func (w *worker) dispatch() {
 		rec.intended, rec.kind = due.intended, due.kind
 		r.counts.Sent++
 		w.start(l, token)
+		if !packed || !l.usable() {
+			w.offer(l)
+			l = nil
+		}
+	}
+	if l != nil {
+		w.offer(l)
+	}
+}
+
+// resend starts what was not processed, as far as there are streams and
+// guards.maxRate allows.
+func (w *worker) resend(now int64) {
+	for len(w.again) > 0 && w.run.limit.allows(now) {
+		l := w.available.take()
+		if l == nil {
+			return
+		}
+		token := w.again[0]
+		w.again = w.again[:copy(w.again, w.again[1:])]
+		w.run.limit.sent(now)
+		w.start(l, token)
+		w.offer(l)
 	}
 }
 
@@ -86,22 +115,18 @@ func (w *worker) fill(now int64) {
 		if l == nil {
 			return
 		}
-		if len(w.again) > 0 {
-			token := w.again[0]
-			w.again = w.again[:copy(w.again, w.again[1:])]
+		for l.usable() {
+			token, ok := w.take()
+			if !ok {
+				w.offer(l)
+				return
+			}
+			rec := &w.records[token]
+			rec.intended, rec.kind = now, r.mix.Next()
+			r.counts.Intended++
+			r.counts.Sent++
 			w.start(l, token)
-			continue
 		}
-		token, ok := w.take()
-		if !ok {
-			w.offer(l)
-			return
-		}
-		rec := &w.records[token]
-		rec.intended, rec.kind = now, r.mix.Next()
-		r.counts.Intended++
-		r.counts.Sent++
-		w.start(l, token)
 	}
 }
 
@@ -114,13 +139,13 @@ func (w *worker) start(l *link, token uint32) {
 		l.fresh = append(l.fresh, token)
 	}
 	w.touch(l)
-	w.offer(l)
 }
 
 // stamp notes that the requests that a link is about to write are sent now. In a
 // closed loop there is no other intention than to send.
 func (w *worker) stamp(l *link, now int64) {
 	r := w.run
+	r.writes++
 	for _, token := range l.fresh {
 		rec := &w.records[token]
 		rec.sent = now
@@ -128,6 +153,7 @@ func (w *worker) stamp(l *link, now int64) {
 			rec.intended = now
 		}
 		observe(r.set.requests[rec.kind].SendLag, now-rec.intended)
+		r.limit.sent(now)
 		r.gaps.sent(now)
 	}
 	l.fresh = l.fresh[:0]
@@ -237,10 +263,11 @@ func (w *worker) expire(now int64) {
 		if rec.intended+r.timeout > now {
 			break
 		}
-		if rec.link != nil {
-			rec.link.conn.Cancel(rec.slot)
-			w.touch(rec.link)
-			w.offer(rec.link)
+		l := rec.link
+		if l != nil {
+			l.conn.Cancel(rec.slot)
+			w.touch(l)
+			w.offer(l)
 		} else {
 			w.forget(uint32(token))
 		}
@@ -248,6 +275,10 @@ func (w *worker) expire(now int64) {
 		r.counts.TimedOut++
 		r.classes[exchange.TimedOut]++
 		w.retire(uint32(token))
+		if l != nil && l.conn.Leaving() && l.conn.Active() == 0 {
+			w.push(l)   // the reset
+			w.settle(l) // closes it: nothing else would
+		}
 	}
 	w.giveUp(now)
 }

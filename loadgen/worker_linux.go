@@ -71,6 +71,7 @@ type inbox struct {
 	length int64
 	abort  *run // the phase that is to end
 	stop   bool
+	broken error // the worker is gone
 	fresh  []delivery
 }
 
@@ -155,7 +156,7 @@ func (w *worker) patience(now int64) int64 {
 		until = min(until, r.sendEnd)
 	}
 	if r.hasNext {
-		at := r.nextAt
+		at := r.nextAt + r.slack()
 		if r.precise {
 			at -= spinStretch
 		}
@@ -166,6 +167,9 @@ func (w *worker) patience(now int64) int64 {
 	}
 	if w.oldest >= 0 {
 		until = min(until, w.records[w.oldest].intended+r.timeout)
+	}
+	if len(w.again) > 0 && !r.limit.allows(now) {
+		until = min(until, r.limit.at())
 	}
 	if r.backlog.size > 0 {
 		until = min(until, r.backlog.front().intended+r.timeout)
@@ -197,7 +201,7 @@ func (w *worker) serve(events []unix.EpollEvent) (stop bool) {
 		if e.Events&^unix.EPOLLOUT != 0 && !l.closed {
 			now := w.receive(l)
 			// A long batch of answers does not hold up arrivals for long.
-			if r := w.run; r != nil && r.hasNext && now-r.nextAt > maxHold {
+			if r := w.run; r != nil && r.hasNext && now-r.nextAt-r.slack() > maxHold {
 				w.send(now)
 			}
 		}
@@ -306,12 +310,14 @@ func (w *worker) takeFacts() record.Connections {
 // broken ends the worker after an error of the poller, which can't happen as
 // long as the descriptors are ours.
 func (w *worker) broken(err error) {
+	w.inbox.mu.Lock()
+	w.inbox.broken = err // phases to come get this
 	r := w.run
 	if r == nil {
-		w.inbox.mu.Lock()
 		r, w.inbox.run = w.inbox.run, nil
-		w.inbox.mu.Unlock()
 	}
+	w.inbox.mu.Unlock()
+	w.run = nil
 	w.shutDown()
 	if r != nil {
 		r.reports <- report{worker: w.id, last: true, err: err}

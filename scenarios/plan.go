@@ -16,6 +16,7 @@ type Plan struct {
 	Requests    []Request // weights > 0; names unique
 	Pacing      Pacing
 	Timeout     time.Duration // per request, from the intended instant; > 0
+	MaxSlack    time.Duration // by which economical pacing may hold an arrival back for others at high rates; 0: the generator's own
 	Guards      Guards
 	Auth        *Auth   // file names are absolute; nil: none
 	Feed        *Feed   // file name is absolute; nil: none

@@ -42,6 +42,12 @@ func Resolve(s Scenario) (Plan, error) {
 		TraceShare:  float64(s.Load.TraceShare),
 		Seed:        s.Seed,
 	}
+	for _, o := range s.Objectives {
+		// What batching adds has to stay small against what is judged.
+		if slack := o.Latency / 20; o.IsLatency() && (plan.MaxSlack == 0 || slack < plan.MaxSlack) {
+			plan.MaxSlack = slack
+		}
+	}
 	plan.Guards.AbortWhen = slices.Clone(s.Guards.AbortWhen)
 	if s.Feed != nil {
 		plan.Feed = &Feed{File: absolute(s.Dir, s.Feed.File), Order: s.Feed.Order}

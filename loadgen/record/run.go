@@ -145,7 +145,10 @@ type Counts struct {
 	TimedOut int64 `json:"timedOut"`
 	InFlight int64 `json:"inFlight"`
 	// Bad is how many of Answered count as errors: status 5xx or 429.
-	Bad           int64 `json:"bad"`
+	Bad int64 `json:"bad"`
+	// Denied is how many of Answered were refused for want of a credential or a
+	// permission: 401, 403, and what gRPC has for them.
+	Denied        int64 `json:"denied,omitempty"`
 	BytesSent     int64 `json:"bytesSent"`     // on the wire, above TLS
 	BytesReceived int64 `json:"bytesReceived"` // on the wire, above TLS
 }
@@ -161,7 +164,15 @@ type Generator struct {
 	SchedLatencyP99  time.Duration `json:"schedLatencyP99Nanos"` // of goroutines, by runtime/metrics
 	RunDelaySeconds  float64       `json:"runDelaySeconds"`      // the sending threads waited for a processor this long
 	ThrottledPeriods int64         `json:"throttledPeriods"`     // of the generator's own cgroup
-	WakeUps          int64         `json:"wakeUps"`              // times the sending loop woke up
+	WakeUps          int64         `json:"wakeUps"`              // times the sending loops woke up
+	Threads          int           `json:"threads,omitempty"`    // that send; 0: not known, which was 1
+	// Batches is how often the loop had something to send, Writes how many system
+	// calls that took: sent ÷ Batches left at once, sent ÷ Writes in one write.
+	Batches int64 `json:"batches,omitempty"`
+	Writes  int64 `json:"writes,omitempty"`
+	// SlackSeconds is for how long the first arrival of a batch was held back for
+	// others, in the mean: economical pacing at high rates. 0: each left by itself.
+	SlackSeconds float64 `json:"slackSeconds,omitempty"`
 	// ArrivalGaps describes the intended process as it was really sent.
 	ArrivalGaps GapFacts `json:"arrivalGaps"`
 }
