@@ -66,6 +66,20 @@ bench: ## run the benchmarks that match BENCH, each for BENCHTIME (1s)
 evidence: build ## repeat quick sizings on real Envoy and the stand-in for docs/sizing.md (a quarter of an hour, on a quiet machine)
 	$(GO) run ./cmd/evidence -binary bin/sailplan -out docs/sizing.md
 
+# What Debian packages comes from there, the rest through the package managers of
+# their languages; a peer that can't be had is left out, and the page says so.
+PEERS := $(CURDIR)/bin/peers
+.PHONY: bench-peers
+bench-peers: ## what a request costs here and with other load generators, for docs/performance.md (ten minutes, on a quiet machine)
+	@command -v h2load nghttpd >/dev/null || apt-get install -y nghttp2-client nghttp2-server || echo "bench-peers: install nghttp2-client and nghttp2-server"
+	@mkdir -p $(PEERS)
+	@for module in fortio.org/fortio@v1.75.3 github.com/tsenart/vegeta/v12@v12.13.0 go.k6.io/k6@v1.8.1; do \
+		name=$${module%@*}; name=$${name%/v[0-9]*}; name=$${name##*/}; \
+		[ -x "$(PEERS)/$$name" ] || GOBIN=$(PEERS) $(GO) install "$$module" || echo "bench-peers: no $$name"; done
+	@[ -x "$(PEERS)/oha" ] || ! command -v cargo >/dev/null || { cargo install --locked --root $(PEERS)/cargo oha && cp $(PEERS)/cargo/bin/oha $(PEERS)/; } || echo "bench-peers: no oha"
+	$(GO) build -o bin/bench-peers ./cmd/peers
+	PATH="$(PEERS):$$PATH" bin/bench-peers -out docs/performance.md
+
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$($(GOFMT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi

@@ -1,0 +1,34 @@
+// Command peers gives the same work to this generator and to others, one after
+// another, and writes what each cost as a table into docs/performance.md.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+func main() {
+	out := flag.String("out", "docs/performance.md", "the page to write")
+	rounds := flag.Int("rounds", 3, "how often each row is measured, the clients in turn")
+	seconds := flag.Float64("seconds", 3, "how long a client sends in one round")
+	only := flag.String("only", "", "measure rows whose name contains this, and print them instead of writing the page")
+	profile := flag.String("profile", "", "write a CPU profile of our client to this file")
+	child := flag.Bool("order", false, "carry out the order on standard input (the program calls itself with it)")
+	flag.Parse()
+	if err := run(*child, options{
+		out: *out, rounds: *rounds, length: time.Duration(*seconds * float64(time.Second)), only: strings.ToLower(*only), profile: *profile,
+	}); err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		os.Exit(1)
+	}
+}
+
+func run(child bool, o options) error {
+	if child {
+		return serveOrder(os.Stdin, os.Stdout)
+	}
+	return compare(o)
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options say what is compared.
+type options struct {
+	out     string
+	rounds  int
+	length  time.Duration
+	only    string
+	profile string
+}
+
+// peers runs the clients.
+type peers struct {
+	self    string
+	found   map[string]string // path of each client that is here
+	profile string
+	last    outcome // of ours
+}
+
+// sample is one run of one client.
+type sample struct {
+	cpu      float64 // seconds, user and system
+	answered int64
+	took     time.Duration
+	memory   int64 // bytes, the most that was resident
+	own      *outcome
+}
+
+// perMillion returns CPU seconds for 10⁶ requests.
+func (s sample) perMillion() float64 { return s.cpu / float64(s.answered) * 1e6 }
+
+// results are the samples of one row by client.
+type results struct {
+	row     row
+	samples map[string][]sample
+	failed  map[string]error
+}
+
+func compare(o options) error {
+	dir, err := os.MkdirTemp("", "sailplan-peers-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := prepare(dir); err != nil {
+		return err
+	}
+	p := &peers{found: map[string]string{}, profile: o.profile}
+	if p.self, err = os.Executable(); err != nil {
+		return err
+	}
+	for _, name := range []string{h2load, oha, fortio, vegeta, k6} {
+		if path, err := exec.LookPath(name); err == nil {
+			p.found[name] = path
+		} else {
+			fmt.Fprintf(os.Stderr, "%s is not here and is left out\n", name)
+		}
+	}
+	var all []results
+	for _, r := range rows(o.length) {
+		if !strings.Contains(strings.ToLower(r.Name), o.only) {
+			continue
+		}
+		found, err := p.measure(r, o.rounds, dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+		all = append(all, found)
+		printRow(os.Stderr, found)
+	}
+	if o.only != "" {
+		return nil
+	}
+	return os.WriteFile(o.out, page(all, p.found, o), 0o644)
+}
+
+// measure runs the clients of a row in turn, several rounds, each against a
+// server of its own.
+func (p *peers) measure(r row, rounds int, dir string) (results, error) {
+	found := results{row: r, samples: map[string][]sample{}, failed: map[string]error{}}
+	for round := range rounds {
+		clients := append([]string{ours}, r.clients...)
+		if round%2 == 1 {
+			slices.Reverse(clients) // so that nobody always has the warmer machine
+		}
+		for _, client := range clients {
+			if client != ours && p.found[client] == "" || found.failed[client] != nil {
+				continue
+			}
+			s, err := p.once(client, r.work, dir)
+			if err != nil && client != ours {
+				found.failed[client] = err
+				fmt.Fprintf(os.Stderr, "%s, %s: %v\n", r.Name, client, err)
+				continue
+			}
+			if err != nil {
+				return results{}, err
+			}
+			found.samples[client] = append(found.samples[client], s)
+		}
+	}
+	return found, nil
+}
+
+// once runs a client.
+func (p *peers) once(client string, w work, dir string) (sample, error) {
+	s, err := serve(w, dir)
+	if err != nil {
+		return sample{}, err
+	}
+	defer s.stop()
+	in, err := p.invoke(client, w, s, dir)
+	if err != nil {
+		return sample{}, err
+	}
+	command := exec.Command(in.argv[0], in.argv[1:]...)
+	var stdout, stderr bytes.Buffer
+	command.Stdin, command.Stdout, command.Stderr = bytes.NewReader(in.stdin), &stdout, &stderr
+	begin := time.Now()
+	if err := command.Run(); err != nil {
+		return sample{}, fmt.Errorf("%s: %w: %s", client, err, lastLine(stderr.String()))
+	}
+	found := sample{took: time.Since(begin)}
+	usage := command.ProcessState.SysUsage().(*syscall.Rusage)
+	found.cpu = time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+	found.memory = usage.Maxrss << 10
+	if found.answered, err = in.answered(stdout.Bytes()); err != nil {
+		return sample{}, fmt.Errorf("%s: %w", client, err)
+	}
+	if found.answered == 0 {
+		return sample{}, fmt.Errorf("%s got no answer: %s", client, lastLine(stderr.String()))
+	}
+	if client == ours {
+		own := p.last
+		found.own = &own
+		// What the parent had resident when it forked counts in rusage as well.
+		found.memory = own.Facts.Generator.PeakMemoryBytes
+	}
+	return found, nil
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}
+
+// median of what a function says of samples.
+func median(samples []sample, of func(sample) float64) float64 {
+	values := make([]float64, 0, len(samples))
+	for _, s := range samples {
+		values = append(values, of(s))
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
