@@ -4,7 +4,7 @@ import "time"
 
 // Reachable is what Check found out about a target.
 type Reachable struct {
-	Protocol    string        // h2 or h2c
+	Protocol    string        // h2, h2c or http/1.1
 	TLSVersion  string        // empty in cleartext
 	CipherSuite string        // likewise
 	Connect     time.Duration // TCP

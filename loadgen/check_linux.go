@@ -42,6 +42,12 @@ func Check(ctx context.Context, plan scenarios.Plan) (Reachable, error) {
 		found.MaxStreams = int64(limit)
 	}
 	for kind, r := range c.config.Requests {
+		if o.conn.Leaving() { // an answer of HTTP/1.1 may be the last one of its connection
+			_ = o.link.Close()
+			if o, err = c.open(ctx); err != nil {
+				return found, err
+			}
+		}
 		answer, err := o.ask(ctx, kind, plan.Timeout)
 		if err != nil {
 			_ = o.link.Close()

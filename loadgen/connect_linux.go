@@ -12,6 +12,7 @@ import (
 
 	"github.com/sailplan-io/sailplan/loadgen/dial"
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
+	"github.com/sailplan-io/sailplan/loadgen/h1"
 	"github.com/sailplan-io/sailplan/loadgen/h2"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
@@ -21,6 +22,7 @@ import (
 type connector struct {
 	options dial.Options
 	config  *h2.Config
+	http1   *h1.Config // instead of config for connections of HTTP/1.1; nil: HTTP/2
 	timeout time.Duration
 }
 
@@ -48,10 +50,17 @@ func newConnector(plan scenarios.Plan) (*connector, error) {
 	if c.timeout <= 0 {
 		c.timeout = defaultConnectTimeout
 	}
-	if plan.Endpoint.Protocol == scenarios.ProtocolH2 {
+	asked, secure := dial.ProtocolHTTP2, plan.Endpoint.Protocol == scenarios.ProtocolH2
+	if plan.Endpoint.Protocol == scenarios.ProtocolHTTP1 {
+		asked, secure = dial.ProtocolHTTP1, plan.Endpoint.Scheme == "https"
+		c.http1 = &h1.Config{Requests: kinds, BackendHeader: backendHeader}
+		c.config.MaxStreams = 1 // one request in flight on each connection
+	}
+	if secure {
 		t := plan.Endpoint.TLS
 		c.options.TLS, err = dial.NewTLS(dial.TLSOptions{
-			CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName,
+			Protocol: asked,
+			CAFile:   t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName,
 			Authority: plan.Endpoint.Authority, Insecure: t.Insecure,
 		})
 		if err != nil {
@@ -69,20 +78,25 @@ func (c *connector) open(ctx context.Context) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
-	o := opened{link: link, conn: h2.New(c.config)}
-	if err := o.greet(ctx); err != nil {
+	o := opened{link: link}
+	protocol := "HTTP/2"
+	if c.http1 != nil {
+		o.conn, protocol = h1.New(c.http1), "HTTP/1.1"
+	} else {
+		o.conn = h2.New(c.config)
+	}
+	if err := o.greet(ctx, protocol); err != nil {
 		_ = link.Close()
-		return opened{}, fmt.Errorf("open an HTTP/2 connection to %s: %w", c.options.Address, dial.Late(c.options.Address, err))
+		return opened{}, fmt.Errorf("open an %s connection to %s: %w", protocol, c.options.Address, dial.Late(c.options.Address, err))
 	}
 	return o, nil
 }
 
-// greet exchanges settings.
-func (o opened) greet(ctx context.Context) error {
+// greet exchanges settings, where the protocol has them.
+func (o opened) greet(ctx context.Context, protocol string) error {
 	err := o.pump(ctx, func() bool { return o.conn.Ready() })
-	protocol := "HTTP/2"
 	if _, sealed := o.link.State(); !sealed {
-		protocol = "HTTP/2 in cleartext, without TLS"
+		protocol += " in cleartext, without TLS"
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("no SETTINGS from the server in time, does it speak %s? %w", protocol, err)
@@ -143,6 +157,11 @@ func (o opened) pull(buffer []byte) error {
 			if err := o.conn.Ingest(buffer[:n], 0); err != nil {
 				_, _ = o.push() // the GOAWAY, if it can be
 				return err
+			}
+		}
+		if err == io.EOF {
+			if o.conn.Ended(0); len(o.conn.Done()) > 0 {
+				return nil // that is how the answer ends
 			}
 		}
 		if err != nil {

@@ -64,8 +64,12 @@ func headers(plan scenarios.Plan, r scenarios.Request) (fields []exchange.Field,
 		case "host":
 			authority = value
 			continue
-		case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
-			return nil, "", fmt.Errorf("header %s belongs to HTTP/1.1 and is not allowed in HTTP/2", name)
+		case "connection", "keep-alive", "proxy-connection":
+			if plan.Endpoint.Protocol != scenarios.ProtocolHTTP1 {
+				return nil, "", fmt.Errorf("header %s belongs to HTTP/1.1 and is not allowed in HTTP/2", name)
+			}
+		case "transfer-encoding", "upgrade":
+			return nil, "", fmt.Errorf("header %s can't be sent: bodies have a length, and the protocol stays", name)
 		}
 		if strings.HasPrefix(name, ":") || strings.ContainsAny(name+value, "\r\n\x00") || name == "" {
 			return nil, "", fmt.Errorf("header %q can't be sent", name)
