@@ -18,6 +18,7 @@ func main() {
 		Stdout:     os.Stdout,
 		Stderr:     os.Stderr,
 		LookupEnv:  os.LookupEnv,
+		Environ:    os.Environ,
 		Executable: os.Executable,
 	}))
 }

@@ -69,7 +69,7 @@ func newPrometheusSource(options Options) (*prometheusSource, error) {
 	if options.Prometheus == "" {
 		return nil, fmt.Errorf("component %s has queries, but there is no URL of a Prometheus", queries[0].component)
 	}
-	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}, Timeout: prometheusTimeout}
+	client := &http.Client{Transport: &http.Transport{Proxy: options.Proxy}, Timeout: prometheusTimeout}
 	connection, err := api.NewClient(api.Config{Address: options.Prometheus, Client: client})
 	if err != nil {
 		return nil, fmt.Errorf("prometheus: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -284,4 +285,38 @@ func TestPrometheusCheck(t *testing.T) {
 			t.Error("no error")
 		}
 	})
+}
+
+// TestPrometheusProxy: the way to Prometheus is the caller's choice, and no
+// environment's.
+func TestPrometheusProxy(t *testing.T) {
+	fake := &fakePrometheus{}
+	proxy, err := url.Parse(fake.start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
+	asked := 0
+	for name, choose := range map[string]func(*http.Request) (*url.URL, error){
+		"given": func(*http.Request) (*url.URL, error) { asked++; return proxy, nil },
+		"none":  nil,
+	} {
+		address := "http://prometheus.invalid:9090"
+		if choose == nil {
+			address = proxy.String()
+		}
+		s, err := New(Options{Base: time.Now(), Prometheus: address, Proxy: choose, Targets: []Target{
+			{Component: "gateway", Queries: scenarios.PrometheusQueries{CPUSeconds: "cpu"}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.prometheus.measureSkew(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		s.prometheus.close()
+	}
+	if asked == 0 {
+		t.Error("the proxy was not asked for")
+	}
 }

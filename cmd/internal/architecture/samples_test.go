@@ -24,6 +24,8 @@ func TestRulesFindWhatTheyAreFor(t *testing.T) {
 		{"cobra in cmd", "only cmd knows the user", cmd, "import _ \"github.com/spf13/cobra\"", nil},
 		{"environment", "only cmd knows the user", inner, "import \"os\"\nfunc f() string { return os.Getenv(\"A\") }", []int{3}},
 		{"environment under another name", "only cmd knows the user", inner, "import sys \"os\"\nfunc f() {\n_, _ = sys.LookupEnv(\"A\") }", []int{4}},
+		{"proxy of the environment", "only cmd knows the user", inner, "import \"net/http\"\nfunc f() http.Transport { return http.Transport{Proxy: http.ProxyFromEnvironment} }", []int{3}},
+		{"program in PATH", "only cmd knows the user", inner, "import \"os/exec\"\nfunc f() { _, _ = exec.LookPath(\"a\") }", []int{3}},
 		{"environment in a test", "only cmd knows the user", "scenarios/a_test.go", "import \"os\"\nfunc f() string { return os.Getenv(\"A\") }", nil},
 		{"arguments and exit", "only cmd knows the user", inner, "import \"os\"\nfunc f() { if len(os.Args) > 1 {\nos.Exit(1) } }", []int{3, 4}},
 		{"standard output", "only cmd knows the user", inner, "import (\"fmt\"\n\"os\")\nfunc f() { fmt.Fprintln(os.Stdout) }", []int{4}},

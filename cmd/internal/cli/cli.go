@@ -29,6 +29,7 @@ type Process struct {
 	Stdout     io.Writer
 	Stderr     io.Writer
 	LookupEnv  func(string) (string, bool)
+	Environ    func() []string // as NAME=value, for programs that are run for the user
 	Executable func() (string, error)
 }
 

@@ -33,6 +33,7 @@ func newProcess(t *testing.T, stdin string) *process {
 	p := &process{cache: t.TempDir()}
 	p.Process = Process{
 		Version: "1.2.3", Stdin: strings.NewReader(stdin), Stdout: &p.stdout, Stderr: &p.stderr,
+		Environ: func() []string { return nil },
 		LookupEnv: func(name string) (string, bool) {
 			if name == "SAILPLAN_CACHE" {
 				return p.cache, true

@@ -42,7 +42,9 @@ where each listens, and keeps them up until Ctrl-C.`,
 			if err != nil {
 				return err
 			}
-			path, err := lab.InstallEnvoy(c.Context(), cache, func(text string) { fmt.Fprintln(a.Stderr, text) })
+			path, err := lab.InstallEnvoy(c.Context(), lab.Installation{
+				CacheDir: cache, Environ: a.Environ(), Progress: func(text string) { fmt.Fprintln(a.Stderr, text) },
+			})
 			if err != nil {
 				return err
 			}

@@ -193,7 +193,7 @@ func (a *app) chooseProxy(ctx context.Context, kind, path string, view *live.Vie
 	if errors.Is(err, lab.ErrNoEnvoy) {
 		view.Note("no Envoy found: installing " + lab.EnvoyRelease + " into " + cache + " (this does not count into the time)")
 		found.Source = "just installed"
-		found.Path, err = lab.InstallEnvoy(ctx, cache, nil)
+		found.Path, err = lab.InstallEnvoy(ctx, lab.Installation{CacheDir: cache, Environ: a.Environ()})
 	}
 	if err == nil {
 		var version string

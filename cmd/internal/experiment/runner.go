@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -165,6 +166,7 @@ func (r *runner) startSampler(ctx context.Context) error {
 		Base:       r.base,
 		Interval:   r.interval,
 		Prometheus: r.options.Scenario.Observe.Prometheus,
+		Proxy:      http.ProxyFromEnvironment,
 		Targets:    r.system.targets,
 	}
 	if r.options.Quick {
