@@ -48,6 +48,7 @@ type PhaseWriter struct {
 type gathered struct {
 	start, end time.Duration
 	counts     Counts
+	errors     map[string]int64
 	latency    *hdrhistogram.Histogram // of all requests, for the tick
 	sendLag    *hdrhistogram.Histogram
 	requests   []RequestHistograms
@@ -152,12 +153,12 @@ func (p *PhaseWriter) take(interval Interval) (tick Tick, taken bool) {
 func (p *PhaseWriter) tick(g *gathered, previous Tick) Tick {
 	tick := Tick{
 		Phase: p.index, Start: g.start, At: g.end, Counts: g.counts,
-		Answered: g.counts.Answered - previous.Counts.Answered,
+		Answered: g.counts.Answered - previous.Counts.Answered, Errors: g.errors,
 	}
 	if g.latency.TotalCount() > 0 {
-		quantiles := g.latency.ValueAtPercentilesSlice([]float64{50, 99})
+		quantiles := g.latency.ValueAtPercentilesSlice([]float64{50, 99, 99.9})
 		tick.Mean = time.Duration(g.latency.Mean())
-		tick.P50, tick.P99 = time.Duration(quantiles[0]), time.Duration(quantiles[1])
+		tick.P50, tick.P99, tick.P999 = time.Duration(quantiles[0]), time.Duration(quantiles[1]), time.Duration(quantiles[2])
 		tick.Max = time.Duration(g.latency.Max())
 	}
 	tick.LagP99 = time.Duration(g.sendLag.ValueAtPercentile(99))
@@ -276,6 +277,7 @@ func ending(facts Phase) string {
 func (p *PhaseWriter) look(interval Interval) *gathered {
 	g := &p.scratch
 	g.start, g.end, g.counts, g.requests = interval.Start, interval.End, interval.Counts, interval.ByRequest
+	g.errors = interval.Errors
 	g.latency.Reset()
 	g.sendLag.Reset()
 	for _, request := range interval.ByRequest {
@@ -307,7 +309,7 @@ func (g *gathered) clone() *gathered {
 
 // add merges the interval that follows.
 func (g *gathered) add(next *gathered) {
-	g.end, g.counts = next.end, next.counts
+	g.end, g.counts, g.errors = next.end, next.counts, next.errors
 	g.latency.Merge(next.latency)
 	g.sendLag.Merge(next.sendLag)
 	for _, request := range next.requests {

@@ -13,6 +13,9 @@ import (
 type Interval struct {
 	Start, End time.Duration // since the run's anchor
 	Counts     Counts        // since the start of the phase
+	// Errors are what went wrong since the start of the phase, by class; a map of
+	// this interval alone.
+	Errors map[string]int64
 	// Histograms of this interval alone; an answer is counted in the interval
 	// in which it ended.
 	ByRequest []RequestHistograms
@@ -45,9 +48,12 @@ type Tick struct {
 	Mean     time.Duration `json:"meanNanos"` // of latency in this interval; the quantiles likewise
 	P50      time.Duration `json:"p50Nanos"`
 	P99      time.Duration `json:"p99Nanos"`
+	P999     time.Duration `json:"p999Nanos,omitempty"`
 	Max      time.Duration `json:"maxNanos"`
 	LagP99   time.Duration `json:"lagP99Nanos"` // send lag
 	Answered int64         `json:"answeredInInterval"`
+	// Errors are those of the phase so far by class, as far as there are any.
+	Errors map[string]int64 `json:"errors,omitempty"`
 }
 
 // Metric names a column of a sample. Counters only ever grow within one life of

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -271,7 +272,7 @@ func TestTicks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(ticks, data.Timeline) {
+	if !reflect.DeepEqual(ticks, data.Timeline) {
 		t.Errorf("ticks = %+v\nwant    %+v", ticks, data.Timeline)
 	}
 	if err := w.Close(EndedDone, ""); err != nil {

@@ -1,13 +1,17 @@
 package live
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
@@ -17,7 +21,7 @@ import (
 type View struct {
 	mu       sync.Mutex
 	w        io.Writer
-	terminal bool // the last line may be redrawn
+	terminal bool // the last lines may be redrawn
 	quiet    bool
 	width    int
 	start    time.Time
@@ -27,12 +31,12 @@ type View struct {
 	index int
 	since time.Time
 	last  record.Tick
-	drawn int // characters of the status line on screen
+	drawn int // lines of the panel on screen
 }
 
 // Options are how a View writes.
 type Options struct {
-	Terminal bool // redraw a status line
+	Terminal bool // redraw a panel of figures
 	Quiet    bool // write notes only
 	Width    int  // columns; 0 means 100
 	Now      func() time.Time
@@ -92,7 +96,11 @@ func (v *View) PhaseEnd(s analysis.PhaseSummary) {
 	if s.P99.OK() {
 		p99 = "p99 " + milliseconds(s.P99.Value)
 	}
-	v.line("%s  %-12s %7.0f/s  p50 %-9s %-18s errors %-7s %s", v.elapsed(), s.Name, s.OfferedRps,
+	offered := s.OfferedRps
+	if offered == 0 {
+		offered = s.AchievedRps // a closed loop intends no rate
+	}
+	v.line("%s  %-12s %7.0f/s  p50 %-9s %-18s errors %-7s %s", v.elapsed(), s.Name, offered,
 		milliseconds(s.P50.Value), p99, percent(s.ErrorRatio), verdict)
 }
 
@@ -109,28 +117,91 @@ func (v *View) line(format string, args ...any) {
 	fmt.Fprintln(v.w, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
+// status redraws the panel.
 func (v *View) status() {
 	if v.quiet || !v.terminal {
 		return
 	}
-	elapsed := v.now().Sub(v.since).Truncate(100 * time.Millisecond)
-	text := fmt.Sprintf("%s  %-12s %7.0f/s  %s of %s  sent %d  in flight %d  p50 %s  p99 %s  lag p99 %s  errors %d",
-		v.elapsed(), v.phase.Name, v.phase.Rate.RPS(), elapsed, v.phase.Duration.Truncate(100*time.Millisecond),
-		v.last.Counts.Sent, v.last.Counts.InFlight, milliseconds(v.last.P50.Seconds()), milliseconds(v.last.P99.Seconds()),
-		milliseconds(v.last.LagP99.Seconds()), v.last.Counts.Errors())
-	line := []rune(text)
-	line = line[:min(len(line), v.width-1)]
 	v.erase()
-	fmt.Fprint(v.w, string(line))
-	v.drawn = len(line)
+	for i, text := range v.panel() {
+		line := []rune(text)
+		if i > 0 {
+			fmt.Fprintln(v.w)
+		}
+		// A line that wraps would take two to erase.
+		fmt.Fprint(v.w, string(line[:min(len(line), v.width-1)]))
+		v.drawn++
+	}
 }
 
-func (v *View) erase() {
-	if v.drawn == 0 {
-		return
+// panel returns what the moment is like, in three lines.
+func (v *View) panel() []string {
+	t, spec := v.last, v.phase
+	elapsed := min(v.now().Sub(v.since), spec.Duration)
+	intended := "as fast as answers come"
+	if spec.Process != scenarios.Closed {
+		intended = quantity.Rate(spec.Rate.RPS()) + " intended"
 	}
-	fmt.Fprintf(v.w, "\r%s\r", strings.Repeat(" ", v.drawn))
-	v.drawn = 0
+	achieved := ""
+	if length := t.At - t.Start; length > 0 {
+		achieved = ", " + quantity.Rate(float64(t.Answered)/length.Seconds()) + " achieved"
+	}
+	return []string{
+		fmt.Sprintf("%s  %-12s %s  %s left  %s%s", v.elapsed(), spec.Name, bar(elapsed, spec.Duration), clock(spec.Duration-elapsed), intended, achieved),
+		fmt.Sprintf("       latency p50 %s  p99 %s  p99.9 %s  max %s   send lag p99 %s",
+			milliseconds(t.P50.Seconds()), milliseconds(t.P99.Seconds()), milliseconds(t.P999.Seconds()), milliseconds(t.Max.Seconds()), milliseconds(t.LagP99.Seconds())),
+		fmt.Sprintf("       sent %s  in flight %s  waiting %s   errors %s%s", quantity.Count(t.Counts.Sent), quantity.Count(t.Counts.InFlight),
+			quantity.Count(t.Counts.Waiting), quantity.Count(t.Counts.Errors()), errorsByClass(t)),
+	}
+}
+
+// errorsByClass tells what went wrong, most frequent first; empty when nothing did.
+func errorsByClass(t record.Tick) string {
+	counts := t.Errors
+	if len(counts) == 0 {
+		counts = map[string]int64{"shed": t.Counts.Shed, "failed": t.Counts.Failed, "timed-out": t.Counts.TimedOut, "error answers": t.Counts.Bad}
+	}
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
+	})
+	var words []string
+	for _, name := range names {
+		if n := counts[name]; n > 0 {
+			words = append(words, name+" "+quantity.Count(n))
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(words, ", ")
+}
+
+// bar draws how much of a phase is over.
+func bar(elapsed, of time.Duration) string {
+	const width = 20
+	full := 0
+	if of > 0 {
+		full = int(width * elapsed / of)
+	}
+	full = max(0, min(full, width))
+	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
+}
+
+// clock writes minutes and seconds, rounded up so that 0:00 is the end.
+func clock(d time.Duration) string {
+	seconds := int((d + time.Second - 1) / time.Second)
+	return fmt.Sprintf("%d:%02d", seconds/60, seconds%60)
+}
+
+// erase removes the panel and leaves the cursor where it began.
+func (v *View) erase() {
+	for ; v.drawn > 0; v.drawn-- {
+		const clearLine, lineUp = "\r\x1b[2K", "\x1b[1A"
+		fmt.Fprint(v.w, clearLine)
+		if v.drawn > 1 {
+			fmt.Fprint(v.w, lineUp)
+		}
+	}
 }
 
 // elapsed is the time since the start.

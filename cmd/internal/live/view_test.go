@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/analysis/stat"
@@ -26,8 +27,9 @@ func play(options Options) string {
 	v.Note("proxies: real Envoy 1.40.0 (PATH)")
 	v.PhaseStart(0, scenarios.Phase{Name: "climb 1", Kind: scenarios.KindClimb, Rate: scenarios.PerSecond(300), Duration: 3 * time.Second})
 	v.Tick(record.Tick{
+		Start: time.Second, At: 2 * time.Second, Answered: 250, Errors: map[string]int64{"timed-out": 2},
 		Counts: record.Counts{Sent: 301, InFlight: 4, Failed: 2},
-		P50:    7 * time.Millisecond, P99: 21 * time.Millisecond, LagP99: 300 * time.Microsecond,
+		P50:    7 * time.Millisecond, P99: 21 * time.Millisecond, P999: 40 * time.Millisecond, LagP99: 300 * time.Microsecond,
 	})
 	v.PhaseEnd(analysis.PhaseSummary{
 		Name: "climb 1", Kind: "climb", OfferedRps: 300, P50: stat.Estimate{Value: 0.007}, P99: stat.Estimate{Value: 0.021},
@@ -62,48 +64,62 @@ func TestQuietKeepsNotesOnly(t *testing.T) {
 	}
 }
 
-// screen is what a terminal shows after the text: a carriage return goes back to
-// the start of the line, and what follows overwrites it.
+// screen is what a terminal shows after the text, as far as a View uses one: new
+// lines, carriage returns, one line up, and the clearing of a line.
 func screen(text string) []string {
-	lines := []string{}
-	for line := range strings.SplitSeq(text, "\n") {
-		var shown []rune
-		at := 0
-		for _, r := range line {
-			if r == '\r' {
-				at = 0
-				continue
+	lines, row := [][]rune{nil}, 0
+	for len(text) > 0 {
+		switch {
+		case strings.HasPrefix(text, "\x1b[2K"):
+			lines[row], text = nil, text[len("\x1b[2K"):]
+		case strings.HasPrefix(text, "\x1b[1A"):
+			row, text = row-1, text[len("\x1b[1A"):]
+		case text[0] == '\r':
+			text = text[1:]
+		case text[0] == '\n':
+			if row++; row == len(lines) {
+				lines = append(lines, nil)
 			}
-			if at == len(shown) {
-				shown = append(shown, r)
-			} else {
-				shown[at] = r
-			}
-			at++
+			text = text[1:]
+		default:
+			r, size := utf8.DecodeRuneInString(text)
+			lines[row], text = append(lines[row], r), text[size:]
 		}
-		lines = append(lines, strings.TrimRight(string(shown), " "))
 	}
-	return lines
+	shown := []string{}
+	for _, line := range lines {
+		shown = append(shown, strings.TrimRight(string(line), " "))
+	}
+	for len(shown) > 1 && shown[len(shown)-1] == "" && shown[len(shown)-2] == "" {
+		shown = shown[:len(shown)-1]
+	}
+	return shown
 }
 
-func TestStatusLineLeavesNothingBehind(t *testing.T) {
-	written := play(Options{Terminal: true, Width: 60})
-	if !strings.Contains(written, "sent 301") {
-		t.Errorf("got %q, want a status line that counts requests", written)
+func TestPanelLeavesNothingBehind(t *testing.T) {
+	const width = 100
+	written := play(Options{Terminal: true, Width: width})
+	for _, want := range []string{"climb 1", "300/s intended", "250/s achieved", "p99.9 40 ms", "sent 301", "in flight 4", "errors 2: timed-out 2", "0:02 left"} {
+		if !strings.Contains(written, want) {
+			t.Errorf("got %q, want a panel with %q", written, want)
+		}
 	}
 	got, want := screen(written), strings.Split(play(Options{}), "\n")
 	if len(got) != len(want) {
 		t.Fatalf("lines on screen: got %q, want %q", got, want)
 	}
 	for i := range want {
-		// The clock is looked at more often with a status line.
+		// The clock is looked at more often with a panel.
 		if got[i] != want[i] && (len(got[i]) < 7 || got[i][6:] != want[i][6:]) {
 			t.Errorf("line %d: got %q, want %q", i, got[i], want[i])
 		}
 	}
-	for piece := range strings.SplitSeq(written, "\r") {
-		if first, _, _ := strings.Cut(piece, "\n"); strings.Contains(first, "sent ") && len(first) > 59 {
-			t.Errorf("status line of %d characters on a terminal of 60: %q", len(first), first)
+	for _, narrow := range []int{20, 60} {
+		for line := range strings.SplitSeq(play(Options{Terminal: true, Width: narrow}), "\n") {
+			line = line[strings.LastIndex(line, "\x1b[")+1:]
+			if strings.Contains(line, "sent ") && utf8.RuneCountInString(line) > narrow+2 {
+				t.Errorf("a line of %d characters on a terminal of %d: %q", utf8.RuneCountInString(line), narrow, line)
+			}
 		}
 	}
 }
