@@ -104,6 +104,10 @@ func (t *TLS) current() *tls.Config {
 	return config
 }
 
+// Config returns the configuration for a new connection of a client that opens
+// it in another way than by Open.
+func (t *TLS) Config() *tls.Config { return t.current().Clone() }
+
 // use makes a copy of a configuration the current one, with the client's current
 // certificate. Its sessions begin anew, since a session stands for the
 // certificate that it was opened with; tickets that connections of the old
