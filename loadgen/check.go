@@ -4,7 +4,7 @@ import "time"
 
 // Reachable is what Check found out about a target.
 type Reachable struct {
-	Protocol    string        // h2, h2c or http/1.1
+	Protocol    string        // h2, h2c, http/1.1 or grpc
 	TLSVersion  string        // empty in cleartext
 	CipherSuite string        // likewise
 	Connect     time.Duration // TCP

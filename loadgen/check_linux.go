@@ -23,7 +23,7 @@ func Check(ctx context.Context, plan scenarios.Plan) (Reachable, error) {
 	if err := checkDescriptors(plan.Connections.Count); err != nil {
 		return Reachable{}, err
 	}
-	c, err := newConnector(plan)
+	c, err := newConnector(ctx, plan)
 	if err != nil {
 		return Reachable{}, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sailplan-io/sailplan/loadgen/dial"
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
+	"github.com/sailplan-io/sailplan/loadgen/grpc"
 	"github.com/sailplan-io/sailplan/loadgen/h1"
 	"github.com/sailplan-io/sailplan/loadgen/h2"
 	"github.com/sailplan-io/sailplan/scenarios"
@@ -23,6 +24,7 @@ type connector struct {
 	options dial.Options
 	config  *h2.Config
 	http1   *h1.Config // instead of config for connections of HTTP/1.1; nil: HTTP/2
+	calls   bool       // of gRPC, by config
 	timeout time.Duration
 }
 
@@ -35,7 +37,7 @@ type opened struct {
 // defaultConnectTimeout holds where the plan says nothing.
 const defaultConnectTimeout = 5 * time.Second
 
-func newConnector(plan scenarios.Plan) (*connector, error) {
+func newConnector(ctx context.Context, plan scenarios.Plan) (*connector, error) {
 	kinds, err := requests(plan)
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", plan.Name, err)
@@ -56,6 +58,9 @@ func newConnector(plan scenarios.Plan) (*connector, error) {
 		c.http1 = &h1.Config{Requests: kinds, BackendHeader: backendHeader}
 		c.config.MaxStreams = 1 // one request in flight on each connection
 	}
+	if c.calls = plan.Endpoint.Protocol == scenarios.ProtocolGRPC; c.calls {
+		secure = plan.Endpoint.Scheme == "https"
+	}
 	if secure {
 		t := plan.Endpoint.TLS
 		c.options.TLS, err = dial.NewTLS(dial.TLSOptions{
@@ -64,6 +69,13 @@ func newConnector(plan scenarios.Plan) (*connector, error) {
 			Authority: plan.Endpoint.Authority, Insecure: t.Insecure,
 		})
 		if err != nil {
+			return nil, fmt.Errorf("plan %s: %w", plan.Name, err)
+		}
+	}
+	if c.calls {
+		ctx, cancel := context.WithTimeout(ctx, c.timeout+plan.Timeout)
+		defer cancel()
+		if c.config.Requests, err = calls(ctx, plan, c.options.TLS); err != nil {
 			return nil, fmt.Errorf("plan %s: %w", plan.Name, err)
 		}
 	}
@@ -80,9 +92,12 @@ func (c *connector) open(ctx context.Context) (opened, error) {
 	}
 	o := opened{link: link}
 	protocol := "HTTP/2"
-	if c.http1 != nil {
+	switch {
+	case c.http1 != nil:
 		o.conn, protocol = h1.New(c.http1), "HTTP/1.1"
-	} else {
+	case c.calls:
+		o.conn = grpc.New(c.config)
+	default:
 		o.conn = h2.New(c.config)
 	}
 	if err := o.greet(ctx, protocol); err != nil {

@@ -72,10 +72,10 @@ func checkPlan(plan scenarios.Plan) error {
 		return fmt.Errorf("plan %s: no requests", plan.Name)
 	}
 	switch plan.Endpoint.Protocol {
-	case scenarios.ProtocolH2C, scenarios.ProtocolH2, scenarios.ProtocolHTTP1:
+	case scenarios.ProtocolH2C, scenarios.ProtocolH2, scenarios.ProtocolHTTP1, scenarios.ProtocolGRPC:
 		return nil
 	}
-	return fmt.Errorf("plan %s: protocol %q is not spoken by the load generator: use h2, h2c or http/1.1", plan.Name, plan.Endpoint.Protocol)
+	return fmt.Errorf("plan %s: protocol %q is not spoken by the load generator: use h2, h2c, http/1.1 or grpc", plan.Name, plan.Endpoint.Protocol)
 }
 
 // checkPhase refuses a phase that can't be sent, or must not be.

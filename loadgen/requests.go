@@ -24,6 +24,9 @@ func requests(plan scenarios.Plan) ([]exchange.Request, error) {
 }
 
 func request(plan scenarios.Plan, r scenarios.Request) (exchange.Request, error) {
+	if plan.Endpoint.Protocol == scenarios.ProtocolGRPC {
+		return exchange.Request{Name: r.Name}, nil // calls makes it
+	}
 	method := r.Method
 	if method == "" {
 		method = "GET"

@@ -36,7 +36,7 @@ func Open(ctx context.Context, plan scenarios.Plan, options Options) (*Session, 
 	if err := checkDescriptors(plan.Connections.Count); err != nil {
 		return nil, err
 	}
-	connector, err := newConnector(plan)
+	connector, err := newConnector(ctx, plan)
 	if err != nil {
 		return nil, err
 	}
