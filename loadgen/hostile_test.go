@@ -5,9 +5,13 @@ package loadgen_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -313,5 +317,249 @@ func TestSilentTarget(t *testing.T) {
 	facts := run(t, plan, 300*time.Millisecond)
 	if c := facts.Counts; c.Answered != 0 || c.TimedOut == 0 || c.TimedOut+c.Shed != c.Intended {
 		t.Errorf("counts %+v, want none answered", c)
+	}
+}
+
+// closed runs a short phase in a closed loop, as fast as the server goes.
+func closed(t *testing.T, plan scenarios.Plan, duration time.Duration) record.Phase {
+	t.Helper()
+	sink := &collect{}
+	facts, err := loadgen.Run(context.Background(), plan, scenarios.Phase{
+		Process: scenarios.Closed, Duration: duration, Interval: 100 * time.Millisecond,
+	}, sink, loadgen.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkAccounts(t, facts, sink)
+	return facts
+}
+
+// reply returns the bytes of a good answer with a body, a CONTINUATION and trailers.
+func reply(id uint32) []byte {
+	var b, block bytes.Buffer
+	f, e := http2.NewFramer(&b, nil), hpack.NewEncoder(&block)
+	_ = e.WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
+	_ = e.WriteField(hpack.HeaderField{Name: "x-secret", Value: "never indexed", Sensitive: true})
+	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes()[:5]})
+	_ = f.WriteContinuation(id, true, block.Bytes()[5:])
+	_ = f.WriteData(id, false, []byte("some of the body"))
+	_ = f.WriteDataPadded(id, false, []byte("and more"), make([]byte, 5))
+	block.Reset()
+	_ = e.WriteField(hpack.HeaderField{Name: "x-trailer", Value: "1", Sensitive: true})
+	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+	return b.Bytes()
+}
+
+// TestCutAtEachByte: each connection answers one request, and ends somewhere in
+// the answer to the second one: at every byte in turn, with and without a reset.
+func TestCutAtEachByte(t *testing.T) {
+	length := len(reply(1))
+	var cuts atomic.Int64
+	seen := make([]atomic.Int64, length)
+	plan := planFor(serveScript(t, nil, func(s *script, id uint32) bool {
+		if id == 1 {
+			_, err := s.Write(reply(id))
+			return err == nil
+		}
+		n := int(cuts.Add(1)-1) % length
+		seen[n].Add(1)
+		_, _ = s.Write(reply(id)[:n])
+		if n%2 == 1 {
+			_ = s.Conn.(*net.TCPConn).SetLinger(0)
+		}
+		return false
+	}))
+	plan.Connections.StreamsPerConnection = 1
+	facts := closed(t, plan, time.Second)
+	lost := facts.Errors["connection-lost"]
+	if c := facts.Counts; c.Failed != lost || lost != cuts.Load() || c.Answered < lost || c.InFlight+c.TimedOut > 0 {
+		t.Errorf("counts %+v, errors %v; want %d lost", facts.Counts, facts.Errors, cuts.Load())
+	}
+	for n := range seen {
+		if seen[n].Load() == 0 {
+			t.Fatalf("the answer was never cut at byte %d of %d: %d cuts", n, length, cuts.Load())
+		}
+	}
+}
+
+// TestCutGreeting: a target that ends the connection at each byte of its first
+// frame is an error of Open, which says whom it concerns.
+func TestCutGreeting(t *testing.T) {
+	const greeting = "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x10"
+	for n := range len(greeting) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.ReadFull(conn, make([]byte, len(http2.ClientPreface)))
+			_, _ = io.WriteString(conn, greeting[:n])
+			_ = conn.Close()
+		}()
+		plan := planFor(listener.Addr().String())
+		plan.Connections.Count = 1
+		session, err := loadgen.Open(context.Background(), plan, loadgen.Options{})
+		if err == nil {
+			_ = session.Close()
+			t.Fatalf("after %d bytes: the connection was opened", n)
+		}
+		if !strings.Contains(err.Error(), listener.Addr().String()) {
+			t.Errorf("after %d bytes: %v, want an error that names the target", n, err)
+		}
+		_ = listener.Close()
+		<-done
+	}
+}
+
+// TestHostile is a corpus of what targets may do to a client, each with its
+// outcome: request is called for each request of a connection.
+func TestHostile(t *testing.T) {
+	const enough = 64 << 20 // bytes that a target which must be stopped would write
+	var stuck atomic.Bool   // it was not stopped
+	flood := func(frames []byte, to io.Writer) {
+		for sent := 0; sent < enough; sent += len(frames) {
+			if _, err := to.Write(frames); err != nil {
+				return
+			}
+		}
+		stuck.Store(true)
+	}
+	frames := func(kind http2.FrameType, id uint32, payload []byte, to io.Writer) ([]byte, io.Writer) {
+		var b bytes.Buffer
+		_ = http2.NewFramer(&b, nil).WriteRawFrame(kind, 0, id, payload)
+		return bytes.Repeat(b.Bytes(), 1+16<<10/b.Len()), to
+	}
+	block := []byte{0x88}
+	raw := func(kind http2.FrameType, flags http2.Flags, payload []byte) func(*script, uint32) bool {
+		return func(s *script, id uint32) bool { return s.WriteRawFrame(kind, flags, id, payload) == nil }
+	}
+	each := func(first, then func(*script, uint32) bool) func(*script, uint32) bool {
+		return func(s *script, id uint32) bool { return first(s, id) && then(s, id) }
+	}
+	answer := func(s *script, id uint32) bool { return s.answer(id) == nil }
+	tests := []struct {
+		name    string
+		request func(*script, uint32) bool
+		want    string // the one class of errors; empty: all are answered
+	}{
+		{"slow bytes", func(s *script, id uint32) bool {
+			if id%20 != 1 {
+				return s.answer(id) == nil
+			}
+			tick := time.NewTicker(100 * time.Microsecond)
+			defer tick.Stop()
+			for _, b := range reply(id) {
+				<-tick.C
+				if _, err := s.Write([]byte{b}); err != nil {
+					return false
+				}
+			}
+			return true
+		}, ""},
+		{"endless CONTINUATION", func(s *script, id uint32) bool {
+			_ = s.WriteRawFrame(http2.FrameHeaders, 0, id, block)
+			flood(frames(http2.FrameContinuation, id, make([]byte, 16<<10), s))
+			return false
+		}, "protocol-error"},
+		{"endless CONTINUATION without bytes", func(s *script, id uint32) bool {
+			_ = s.WriteRawFrame(http2.FrameHeaders, 0, id, block)
+			flood(frames(http2.FrameContinuation, id, nil, s))
+			return false
+		}, "protocol-error"},
+		{"a few bytes that stand for a huge header", func(s *script, id uint32) bool {
+			bomb := append([]byte{0x88, 0x40, 1, 'x', 0x7f, 0xa1, 0x1e}, make([]byte, 4000)...) // an entry of 4000 bytes
+			return s.WriteRawFrame(http2.FrameHeaders, http2.FlagHeadersEndHeaders, id, append(bomb, bytes.Repeat([]byte{0xbe}, 10_000)...)) == nil
+		}, "protocol-error"},
+		{"thousands of informational answers", func(s *script, id uint32) bool {
+			// Only the timeout bounds them: each says that the answer is to come.
+			var b bytes.Buffer
+			_ = http2.NewFramer(&b, nil).WriteRawFrame(http2.FrameHeaders, http2.FlagHeadersEndHeaders, id, []byte{0x08, 3, '1', '0', '0'})
+			_, err := s.Write(bytes.Repeat(b.Bytes(), 2000))
+			return err == nil && s.answer(id) == nil
+		}, ""},
+		{"oversized frame", raw(http2.FrameData, 0, make([]byte, 1<<20)), "protocol-error"},
+		{"window overflow of the connection", func(s *script, _ uint32) bool { return s.WriteWindowUpdate(0, 1<<31-1) == nil }, "protocol-error"},
+		{"window overflow of a stream", func(s *script, id uint32) bool { return s.WriteWindowUpdate(id, 1<<31-1) == nil }, "protocol-error"},
+		{"invalid index", raw(http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, []byte{0xff, 0xff, 0x7f}), "protocol-error"},
+		{"invalid Huffman code", raw(http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, []byte{0x88, 0, 1, 'a', 0x84, 0xff, 0xff, 0xff, 0xff}), "protocol-error"},
+		{"no status", raw(http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, []byte{0, 1, 'a', 1, 'b'}), "protocol-error"},
+		{"frames on closed streams", each(answer, func(s *script, id uint32) bool {
+			return s.WriteData(id, true, []byte("late")) == nil && s.WriteWindowUpdate(id, 10) == nil &&
+				s.WriteRSTStream(id, http2.ErrCodeNo) == nil && s.answer(id) == nil
+		}), ""},
+		{"a stream that was never opened", func(s *script, id uint32) bool { return s.WriteData(id+2000, true, nil) == nil }, "protocol-error"},
+		{"PING between all frames", each(func(s *script, _ uint32) bool {
+			for range 20 {
+				if s.WritePing(false, [8]byte{1}) != nil {
+					return false
+				}
+			}
+			return true
+		}, answer), ""},
+		{"PING flood without reading", func(s *script, _ uint32) bool {
+			flood(frames(http2.FramePing, 0, make([]byte, 8), s))
+			return false
+		}, "protocol-error"},
+		{"SETTINGS flood without reading", func(s *script, _ uint32) bool {
+			flood(frames(http2.FrameSettings, 0, []byte{0, 1, 0, 0, 0, 100}, s))
+			return false
+		}, "protocol-error"},
+		{"all refused", func(s *script, id uint32) bool { return s.WriteRSTStream(id, http2.ErrCodeRefusedStream) == nil }, "reset-refused-stream"},
+		{"all reset", func(s *script, id uint32) bool { return s.WriteRSTStream(id, http2.ErrCodeCancel) == nil }, "reset-cancel"},
+		{"reset with an unknown code", func(s *script, id uint32) bool { return s.WriteRSTStream(id, 0xdeadbeef) == nil }, "reset-unknown-code"},
+		{"HTTP/1 in the middle", func(s *script, _ uint32) bool {
+			_, err := io.WriteString(s, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+			return err == nil
+		}, "protocol-error"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			stuck.Store(false)
+			plan := planFor(serveScript(t, nil, tt.request))
+			plan.Connections.Count = 2
+			plan.Timeout = 20 * time.Second // nothing here may need it
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			facts := run(t, plan, 200*time.Millisecond)
+			runtime.ReadMemStats(&after)
+			c := facts.Counts
+			if tt.want == "" && c.Answered != c.Intended {
+				t.Errorf("counts %+v, errors %v; want all answered", c, facts.Errors)
+			}
+			if tt.want != "" && (c.Failed == 0 || c.Failed != facts.Errors[tt.want] || c.Answered+c.TimedOut > 0) {
+				t.Errorf("counts %+v, errors %v; want only %s", c, facts.Errors, tt.want)
+			}
+			if stuck.Load() {
+				t.Error("the target was not stopped")
+			}
+			if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 64<<20 {
+				t.Errorf("the heap has grown by %d MiB", grown>>20)
+			}
+		})
+	}
+}
+
+// TestDrainsForEver: a target that says again and again that it will go away,
+// with ever lower last streams, and serves what is below them.
+func TestDrainsForEver(t *testing.T) {
+	facts := run(t, planFor(serveScript(t, nil, func(s *script, id uint32) bool {
+		if id == 21 {
+			for last := uint32(1<<31 - 1); last > id; last /= 2 {
+				if s.WriteGoAway(last|1, http2.ErrCodeNo, []byte(fmt.Sprint(last))) != nil {
+					return false
+				}
+			}
+			return s.WriteGoAway(id, http2.ErrCodeNo, nil) == nil && s.answer(id) == nil
+		}
+		return id > 21 || s.answer(id) == nil
+	})), 500*time.Millisecond)
+	if c := facts.Counts; c.Answered != c.Intended || facts.Connection.Opened < 10 {
+		t.Errorf("counts %+v, errors %v, connections %+v; want all answered, on many connections", c, facts.Errors, facts.Connection)
 	}
 }
