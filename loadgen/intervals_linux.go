@@ -68,6 +68,7 @@ func addCounts(to *record.Counts, c record.Counts) {
 	to.InFlight += c.InFlight
 	to.Bad += c.Bad
 	to.Denied += c.Denied
+	to.Messages += c.Messages
 	to.BytesSent += c.BytesSent
 	to.BytesReceived += c.BytesReceived
 }

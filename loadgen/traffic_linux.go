@@ -212,6 +212,7 @@ func (w *worker) complete(d *exchange.Completion, now int64) {
 		observe(hists.Latency, now-rec.intended)
 		observe(hists.Service, now-rec.sent)
 		r.answered(d.Status, d.Class, d.Backend)
+		r.counts.Messages += int64(d.Messages)
 		w.retire(d.Token)
 		return
 	case exchange.Refused:

@@ -149,8 +149,9 @@ type Counts struct {
 	// Denied is how many of Answered were refused for want of a credential or a
 	// permission: 401, 403, and what gRPC has for them.
 	Denied        int64 `json:"denied,omitempty"`
-	BytesSent     int64 `json:"bytesSent"`     // on the wire, above TLS
-	BytesReceived int64 `json:"bytesReceived"` // on the wire, above TLS
+	Messages      int64 `json:"messages,omitempty"` // of gRPC, in Answered
+	BytesSent     int64 `json:"bytesSent"`          // on the wire, above TLS
+	BytesReceived int64 `json:"bytesReceived"`      // on the wire, above TLS
 }
 
 // Errors returns how many arrivals went wrong: shed, failed, timed out, or answered badly.
