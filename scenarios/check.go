@@ -3,7 +3,6 @@ package scenarios
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +36,7 @@ func (f field) checkText(text string) (message, hint string) {
 		}
 		return fmt.Sprintf("%q is not known: use %s", text, choice), hint
 	}
-	if f.pattern != "" && !regexp.MustCompile(f.pattern).MatchString(text) {
+	if f.pattern != "" && !expression(f.pattern).MatchString(text) {
 		return fmt.Sprintf("%q is not allowed here", text), f.text
 	}
 	return "", ""

@@ -7,7 +7,6 @@ import (
 	"math"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -294,7 +293,7 @@ func setScalar(value reflect.Value, text, tag string) error {
 // parseDuration reads "50ms", "1m30s" or "2h"; ≥ 0.
 func parseDuration(text string) (time.Duration, error) {
 	duration, err := time.ParseDuration(text)
-	if err != nil || !regexp.MustCompile(durationPattern).MatchString(text) {
+	if err != nil || !durationExpression.MatchString(text) {
 		return 0, fmt.Errorf("expected a duration with its unit (ns, us, ms, s, m, h), found %q", printable(text))
 	}
 	return duration, nil

@@ -32,12 +32,12 @@ func readJSON(data []byte) (Document, error) {
 
 // jsonReader builds nodes from tokens and keeps count of lines.
 type jsonReader struct {
-	decoder   *json.Decoder
-	data      []byte
-	limits    DocumentLimits
-	at        int // offset up to which lines are counted
-	line      int
-	lineStart int
+	decoder *json.Decoder
+	data    []byte
+	limits  DocumentLimits
+	at      int // offset up to which lines are counted
+	line    int
+	column  int // characters of the line before at
 }
 
 func (r *jsonReader) token() (json.Token, *yaml.Node, error) {
@@ -49,12 +49,17 @@ func (r *jsonReader) token() (json.Token, *yaml.Node, error) {
 	for start < len(r.data) && strings.IndexByte(" \t\r\n,:", r.data[start]) >= 0 {
 		start++
 	}
-	for ; r.at < start; r.at++ {
-		if r.data[r.at] == '\n' {
-			r.line, r.lineStart = r.line+1, r.at+1
+	if r.at < start {
+		passed := r.data[r.at:start]
+		if lines := bytes.Count(passed, []byte{'\n'}); lines > 0 {
+			r.line, r.column = r.line+lines, 0
+			passed = passed[bytes.LastIndexByte(passed, '\n')+1:]
 		}
+		// A token does not begin within a character.
+		r.column += utf8.RuneCount(passed)
+		r.at = start
 	}
-	return token, &yaml.Node{Line: r.line, Column: 1 + utf8.RuneCount(r.data[r.lineStart:start])}, nil
+	return token, &yaml.Node{Line: r.line, Column: 1 + r.column}, nil
 }
 
 func (r *jsonReader) value(depth int) (*yaml.Node, error) {

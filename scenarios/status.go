@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -17,7 +16,7 @@ func ParseStatuses(text string) ([]StatusRange, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
-	if !regexp.MustCompile(statusPattern).MatchString(text) {
+	if !statusExpression.MatchString(text) {
 		return nil, fmt.Errorf("statuses %q: write for instance 200, 2xx or 200-204,301", text)
 	}
 	var ranges []StatusRange

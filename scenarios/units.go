@@ -3,7 +3,6 @@ package scenarios
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -117,7 +116,7 @@ func ParseRate(s string) (Rate, error) {
 	if value < 0 || value > maxRateCount {
 		return Rate{}, fmt.Errorf("rate %q is outside 0 to 1e9 per %s", s, unit)
 	}
-	if !regexp.MustCompile(ratePattern).MatchString(s) {
+	if !rateExpression.MatchString(s) {
 		return Rate{}, fmt.Errorf("rate %q: write a number with at most three decimals, k or M behind it, and the unit, without spaces", s)
 	}
 	if value == 0 {
@@ -193,7 +192,7 @@ const maxBytes Bytes = 999_999_999_999_999_999
 
 // ParseBytes reads a Kubernetes quantity as a whole number of bytes, ≥ 0.
 func ParseBytes(s string) (Bytes, error) {
-	if !regexp.MustCompile(bytesPattern).MatchString(s) {
+	if !bytesExpression.MatchString(s) {
 		return 0, fmt.Errorf("size %q is not a Kubernetes quantity: write for instance 512Mi, 1Gi or 1024", s)
 	}
 	quantity, err := resource.ParseQuantity(s)
@@ -250,7 +249,7 @@ func (c CPU) Cores() float64 { return float64(c) / 1000 }
 // ParseCPU reads a Kubernetes quantity as thousandths of a core, ≥ 0. A finer
 // value is refused, not rounded.
 func ParseCPU(s string) (CPU, error) {
-	if !regexp.MustCompile(cpuPattern).MatchString(s) {
+	if !cpuExpression.MatchString(s) {
 		return 0, fmt.Errorf("cpu %q is not a Kubernetes quantity in cores: write for instance 300m, 0.5 or 2", s)
 	}
 	quantity, err := resource.ParseQuantity(s)
@@ -295,7 +294,7 @@ type Ratio float64
 
 // ParseRatio reads "20%" or "0.2"; ≥ 0, and finite.
 func ParseRatio(s string) (Ratio, error) {
-	if !regexp.MustCompile(ratioPattern).MatchString(s) {
+	if !ratioExpression.MatchString(s) {
 		return 0, fmt.Errorf("ratio %q is not a share: write for instance 20%% or 0.2", s)
 	}
 	number, isPercent := strings.CutSuffix(s, "%")
