@@ -312,8 +312,8 @@ func TestAnalyzeLoad(t *testing.T) {
 			if r.Outcome != test.want {
 				t.Errorf("outcome %s: %s, want %s", r.Outcome, r.OutcomeReason, test.want)
 			}
-			if len(rec.Data) > 0 && (r.Load == nil || r.Load.Requests.Sent != rec.Data[0].Counts.Sent) {
-				t.Errorf("load summary %+v", r.Load)
+			if len(rec.Data) > 0 && (r.LoadSummary == nil || r.Requests.Sent != rec.Data[0].Counts.Sent) {
+				t.Errorf("load summary %+v", r.LoadSummary)
 			}
 		})
 	}

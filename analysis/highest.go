@@ -28,8 +28,8 @@ func (r *Result) judgeHighest(rec *record.Record, phases, found []examined) {
 		r.Valid = false
 		r.settle(Invalid, "the highest rate that holds cannot be estimated: "+firstWarning(edge.RPS))
 	case edge.End == models.EdgeNotReached:
-		r.settle(Measured, fmt.Sprintf("every rate held, up to %s: the highest lies above", quantity.Rate(edge.RPS.Value)))
+		r.settle(Found, fmt.Sprintf("every rate held, up to %s: the highest lies above", quantity.Rate(edge.RPS.Value)))
 	default:
-		r.settle(Measured, fmt.Sprintf("the highest rate that holds %s is %s", edge.text(), quantity.Estimate(edge.RPS, quantity.PerSecond)))
+		r.settle(Found, fmt.Sprintf("the highest rate that holds %s is %s", edge.text(), quantity.Estimate(edge.RPS, quantity.PerSecond)))
 	}
 }

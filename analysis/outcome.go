@@ -3,7 +3,6 @@ package analysis
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/sailplan-io/sailplan/analysis/models"
@@ -133,82 +132,4 @@ func infeasibleWhy(good []examined) string {
 	p := lowest(good)
 	return fmt.Sprintf("even at %s, the lowest rate that was tried, the objectives are missed: %s; no number of replicas changes that",
 		perSecond(p.summary.OfferedRps), p.summary.HoldsReason)
-}
-
-// judgeLoad fills in the result of `run`: its load phase, and whether the
-// objectives held.
-func (r *Result) judgeLoad(rec *record.Record, phases []examined) {
-	loads := ofKind(phases, scenarios.KindLoad)
-	if len(loads) == 0 {
-		r.settle(Incomplete, incompleteWhy(rec, phases))
-		if rec.Ended == record.EndedDone {
-			r.OutcomeReason = "nothing was measured"
-		}
-		return
-	}
-	load := loads[len(loads)-1]
-	r.Load = loadSummary(load)
-	verdict := load.summary.Verdict
-	r.Valid = verdict.Valid
-	tooFew := slices.IndexFunc(verdict.NotForFit, func(x Reason) bool { return x.Code == CodeTooFewAnswers })
-	switch {
-	case rec.Ended != record.EndedDone && rec.Ended != "" || load.Unfinished:
-		r.settle(Incomplete, incompleteWhy(rec, phases))
-	case !verdict.Valid:
-		r.settle(Invalid, "the measurement is not valid: "+verdict.Reasons[0].Message)
-	case len(r.Objectives) == 0:
-		r.settle(Measured, "there was no objective to hold")
-	case !load.summary.Holds && (tooFew < 0 || clearMiss(load, rec.Scenario.Objectives)):
-		r.settle(Missed, load.summary.HoldsReason)
-	case tooFew >= 0:
-		r.Valid = false
-		r.settle(Invalid, "there is no answer: "+verdict.NotForFit[tooFew].Message)
-	default:
-		r.settle(Held, load.summary.HoldsReason)
-	}
-}
-
-func loadSummary(p examined) *LoadSummary {
-	out := &LoadSummary{
-		Requests:       p.Counts,
-		IntendedRps:    finite(p.offered),
-		AchievedRps:    p.summary.AchievedRps,
-		LatencySeconds: quantiles(p.latency, p.quantile),
-		Statuses:       map[int]int64{},
-		Errors:         map[string]int64{},
-		Generator:      p.Generator,
-		Verdict:        p.summary.Verdict,
-	}
-	for _, s := range []struct {
-		from stat.Distribution
-		to   *map[string]stat.Estimate
-	}{
-		{stat.OfHistogram(p.Service, nanosecond), &out.ServiceSeconds},
-		{stat.OfHistogram(p.SendLag, nanosecond), &out.SendLagSeconds},
-	} {
-		*s.to = quantiles(s.from, func(q float64) stat.Estimate { return stat.Quantile(s.from, q, stat.Confidence) })
-	}
-	for status, n := range p.Statuses {
-		out.Statuses[status] = n
-	}
-	for class, n := range p.PhaseData.Errors {
-		out.Errors[class] = n
-	}
-	return out
-}
-
-// quantiles returns the times that a summary tells: p50, p90, p99, p999, the
-// largest and the mean. The largest has no interval: it grows with the run.
-func quantiles(d stat.Distribution, quantile func(q float64) stat.Estimate) map[string]stat.Estimate {
-	out := map[string]stat.Estimate{
-		"p50": quantile(0.5), "p90": quantile(0.9), "p99": quantile(0.99), "p999": quantile(0.999),
-	}
-	for name, v := range map[string]float64{"max": d.Max(), "mean": d.Mean()} {
-		e := stat.Estimate{Value: v, Low: math.Inf(-1), High: math.Inf(1), N: int(d.N())}
-		if d.N() == 0 {
-			e = stat.NotEstimable(0, "nothing was measured")
-		}
-		out[name] = e
-	}
-	return out
 }

@@ -22,6 +22,7 @@ const (
 	Held         Outcome = "held"         // of `run`: every objective held
 	Missed       Outcome = "missed"       // of `run`: an objective was missed
 	Measured     Outcome = "measured"     // of `run`: there was no objective to hold
+	Found        Outcome = "found"        // of `run`: the highest rate that holds
 )
 
 // Result is what recommendation.json holds. Names carry their unit; durations
@@ -50,8 +51,9 @@ type Result struct {
 	ConnectionPool *ConnectionPool `json:"connectionPool,omitempty"`
 	Verification   *Verification   `json:"verification,omitempty"`
 	Phases         []PhaseSummary  `json:"phases"`
-	Load           *LoadSummary    `json:"load,omitempty"` // of `run`
 	Warnings       []string        `json:"warnings"`
+
+	*LoadSummary // of `run`; nil otherwise
 }
 
 // Lab says what the lab was.
@@ -192,18 +194,4 @@ type Verdict struct {
 	Reasons      []Reason `json:"reasons"`      // why it is not valid
 	NotForFit    []Reason `json:"notForFit"`    // why it is of no use for a fit though it is valid
 	Warnings     []Reason `json:"warnings"`     // what to keep in mind
-}
-
-// LoadSummary is what `run` tells of its load phase.
-type LoadSummary struct {
-	Requests       record.Counts            `json:"requests"`
-	IntendedRps    float64                  `json:"intendedRps"`
-	AchievedRps    float64                  `json:"achievedRps"`
-	LatencySeconds map[string]stat.Estimate `json:"latencySeconds"` // p50, p90, p99, p999, max, mean
-	ServiceSeconds map[string]stat.Estimate `json:"serviceSeconds"`
-	SendLagSeconds map[string]stat.Estimate `json:"sendLagSeconds"`
-	Statuses       map[int]int64            `json:"statuses"`
-	Errors         map[string]int64         `json:"errors"`
-	Generator      record.Generator         `json:"generator"`
-	Verdict        Verdict                  `json:"verdict"`
 }

@@ -21,14 +21,16 @@ func Load(result analysis.Result, rec *record.Record) Document {
 		Evidence: evidence(result, rec),
 	}
 	d.add(loadAnswer(result))
-	if result.Load != nil {
-		d.add(latencySection(*result.Load))
-		d.add(answersSection(*result.Load))
+	if result.LoadSummary != nil {
+		d.add(latencySection(*result.LoadSummary))
+		d.add(mixSection(*result.LoadSummary))
+		d.add(answersSection(*result.LoadSummary))
 	}
 	d.add(validitySection(result, rec))
 	d.add(loadCharts(result, rec))
-	if result.Load != nil {
-		d.add(generatorSection(*result.Load))
+	if result.LoadSummary != nil {
+		d.add(connectionsSection(*result.LoadSummary))
+		d.add(generatorSection(*result.LoadSummary))
 	}
 	d.add(phaseSection(result))
 	d.add(reproduceSection(result, rec))
@@ -42,9 +44,9 @@ func loadAnswer(result analysis.Result) Section {
 	if checks := loadObjectives(result); len(checks) > 0 {
 		s.Blocks = append(s.Blocks, Checks{"objectives", checks})
 	}
-	if l := result.Load; l != nil {
+	if l := result.LoadSummary; l != nil {
 		s.Blocks = append(s.Blocks, KeyValues{[]KeyValue{
-			{"Rate", fmt.Sprintf("%s achieved of %s intended", quantity.Rate(l.AchievedRps), quantity.Rate(l.IntendedRps))},
+			{"Rate", fmt.Sprintf("%s achieved of %s intended", quantity.Rate(l.Rate.AchievedRps), quantity.Rate(l.Rate.IntendedRps))},
 			{"Requests", fmt.Sprintf("%s intended, %s sent, %s answered", quantity.Count(l.Requests.Intended), quantity.Count(l.Requests.Sent), quantity.Count(l.Requests.Answered))},
 			{"Not answered well", fmt.Sprintf("%s: %s shed, %s failed, %s timed out, %s answered with an error",
 				quantity.Count(l.Requests.Errors()), quantity.Count(l.Requests.Shed), quantity.Count(l.Requests.Failed), quantity.Count(l.Requests.TimedOut), quantity.Count(l.Requests.Bad))},
@@ -56,10 +58,13 @@ func loadAnswer(result analysis.Result) Section {
 // loadObjectives says of each objective how the load stood to it.
 func loadObjectives(result analysis.Result) []Check {
 	var checks []Check
+	if result.Outcome == analysis.Found {
+		return nil // the answer itself
+	}
 	for _, o := range result.Objectives {
 		c := Check{Name: o.Text, Status: statusOf(o), Text: "no valid answer"}
-		if result.Load != nil {
-			c.Text = standing(o, *result.Load)
+		if result.LoadSummary != nil {
+			c.Text = standing(o, *result.LoadSummary)
 		}
 		checks = append(checks, c)
 	}
@@ -163,6 +168,9 @@ func answersSection(l analysis.LoadSummary) Section {
 
 // loadCharts has the timeline only: one rate has no curve.
 func loadCharts(result analysis.Result, rec *record.Record) Section {
+	if result.LoadSummary == nil {
+		return chartSection(result, rec)
+	}
 	return Section{Title: "Charts", Blocks: timelineCharts(result, rec)}
 }
 
@@ -170,17 +178,74 @@ func generatorSection(l analysis.LoadSummary) Section {
 	g := l.Generator
 	return Section{Title: "The generator itself", Detail: true, Blocks: []Block{
 		KeyValues{[]KeyValue{
-			{"CPU time", quantity.Duration(g.CPUSeconds)},
+			{"CPU time", cpuTime(g)},
 			{"Peak memory", quantity.Bytes(float64(g.PeakMemoryBytes))},
-			{"Longest GC pause", quantity.Duration(g.GCPauseMax.Seconds())},
-			{"Scheduling latency p99", quantity.Duration(g.SchedLatencyP99.Seconds())},
+			{"Longest GC pause", quantity.Duration(g.GCPauseSeconds)},
+			{"Scheduling latency p99", quantity.Duration(g.SchedulingLatencySeconds)},
 			{"Waited for a processor", quantity.Duration(g.RunDelaySeconds)},
 			{"Throttled periods", quantity.Count(g.ThrottledPeriods)},
-			{"Wake-ups of the sender", quantity.Count(g.WakeUps)},
+			{"Wake-ups of the sender", wakeUps(l)},
 			{"Coefficient of variation of the gaps", quantity.Number(g.ArrivalGaps.CV)},
 		}},
 		Note{verdictLevel(l.Verdict), "Verdict: " + verdictText(l.Verdict)},
 	}}
+}
+
+func cpuTime(g analysis.GeneratorSummary) string {
+	text := quantity.Duration(g.CPUSeconds)
+	if g.CPUSecondsPerMillionRequests != nil {
+		text += ", " + quantity.Duration(*g.CPUSecondsPerMillionRequests) + " for a million requests"
+	}
+	return text
+}
+
+func wakeUps(l analysis.LoadSummary) string {
+	text := quantity.Count(l.Generator.WakeUps)
+	if w := l.Generator.Writes; w > 0 {
+		text += fmt.Sprintf(", %.1f requests in a write", float64(l.Requests.Sent)/float64(w))
+	}
+	return text
+}
+
+// connectionsSection tells how connecting went.
+func connectionsSection(l analysis.LoadSummary) Section {
+	c := l.Connections
+	if c.Opened == 0 {
+		return Section{}
+	}
+	values := []KeyValue{
+		{"Connections", fmt.Sprintf("%s opened, %s closed, %s open at the end", quantity.Count(c.Opened), quantity.Count(c.Closed), quantity.Count(int64(c.Open)))},
+		{"Connecting", spread(c.ConnectSeconds)},
+	}
+	if c.TLSVersion != "" {
+		values = append(values, KeyValue{"TLS", c.TLSVersion + ", " + c.CipherSuite}, KeyValue{"TLS handshake", spread(c.HandshakeSeconds)})
+	}
+	if c.GoAways > 0 || c.Retried > 0 {
+		values = append(values, KeyValue{"Sent away", fmt.Sprintf("%s times by GOAWAY; %s requests were sent again", quantity.Count(c.GoAways), quantity.Count(c.Retried))})
+	}
+	values = append(values, KeyValue{"In flight", quantity.Count(c.MaxInFlight) + " requests at the most"})
+	return Section{Title: "Connections", Detail: true, Blocks: []Block{KeyValues{values}}}
+}
+
+func spread(times map[string]stat.Estimate) string {
+	return "p50 " + quantity.Value(times["p50"], quantity.Seconds) + ", p99 " + quantity.Value(times["p99"], quantity.Seconds) +
+		", max " + quantity.Value(times["max"], quantity.Seconds)
+}
+
+// mixSection tells the kinds of request apart, when there are several.
+func mixSection(l analysis.LoadSummary) Section {
+	if len(l.ByRequest) < 2 {
+		return Section{}
+	}
+	t := Table{Caption: "Latency by kind of request", Columns: []Column{
+		{Title: "Request"}, {Title: "Answered", Right: true}, {Title: "p50", Right: true}, {Title: "p99", Right: true}, {Title: "Mean", Right: true}, {Title: "Max", Right: true},
+	}}
+	for _, r := range l.ByRequest {
+		t.Rows = append(t.Rows, Row{Cells: []string{
+			r.Name, quantity.Count(r.Answered), cell(r.LatencySeconds, "p50"), cell(r.LatencySeconds, "p99"), cell(r.LatencySeconds, "mean"), cell(r.LatencySeconds, "max"),
+		}})
+	}
+	return Section{Title: "The mix", Blocks: []Block{t}}
 }
 
 func verdictLevel(v analysis.Verdict) Level {

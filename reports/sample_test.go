@@ -367,9 +367,9 @@ func loadHeld() analysis.Result {
 	r.Phases[1].Kind, r.Phases[1].Name = "load", "load"
 	r.Objectives[0].Reason, r.Objectives[1].Reason = "p99 24.6 ms ≤ 50 ms", "errors 0 % ≤ 0.1 %"
 	few := stat.NotEstimable(60000, "p99.99 needs 73 000 samples")
-	r.Load = &analysis.LoadSummary{
-		Requests:    record.Counts{Intended: 60000, Sent: 60000, Answered: 59998, Failed: 2, BytesSent: 3 << 20, BytesReceived: 70 << 20},
-		IntendedRps: 1000, AchievedRps: 999.4,
+	r.LoadSummary = &analysis.LoadSummary{
+		Requests: record.Counts{Intended: 60000, Sent: 60000, Answered: 59998, Failed: 2, BytesSent: 3 << 20, BytesReceived: 70 << 20},
+		Rate:     analysis.RateSummary{IntendedRps: 1000, AchievedRps: 999.4},
 		LatencySeconds: map[string]stat.Estimate{
 			"mean": est(0.0071, 0.007, 0.0072, 60000), "p50": est(0.006, 0.0059, 0.0061, 60000), "p90": est(0.0121, 0.012, 0.0122, 60000),
 			"p99": est(0.0246, 0.0238, 0.0255, 60000), "p999": est(0.0412, 0.038, 0.0466, 60000), "p9999": few,
@@ -377,11 +377,20 @@ func loadHeld() analysis.Result {
 		},
 		ServiceSeconds: map[string]stat.Estimate{"p50": est(0.0059, 0.0058, 0.006, 60000), "p99": est(0.0244, 0.0236, 0.0253, 60000)},
 		SendLagSeconds: map[string]stat.Estimate{"p50": est(0.000061, 0.00006, 0.000062, 60000), "p99": est(0.00042, 0.0004, 0.00045, 60000)},
-		Statuses:       map[int]int64{200: 59998},
-		Errors:         map[string]int64{"reset": 2},
-		Generator: record.Generator{
-			CPUSeconds: 4.21, PeakMemoryBytes: 31 << 20, GCPauseMax: 180 * time.Microsecond, SchedLatencyP99: 90 * time.Microsecond,
-			RunDelaySeconds: 0.31, WakeUps: 58211, ArrivalGaps: record.GapFacts{N: 59999, MeanSeconds: 0.001, CV: 1.003},
+		ByRequest: []analysis.RequestSummary{
+			{Name: "browse", Answered: 54000, LatencySeconds: map[string]stat.Estimate{"p50": est(0.006, 0.0059, 0.0061, 54000), "p99": est(0.0246, 0.0238, 0.0255, 54000)}},
+			{Name: "search", Answered: 5998, LatencySeconds: map[string]stat.Estimate{"p50": est(0.007, 0.0069, 0.0071, 5998)}},
+		},
+		Connections: analysis.ConnectionSummary{
+			Open: 8, Opened: 9, Closed: 1, GoAways: 1, Retried: 2, MaxInFlight: 41, TLSVersion: "TLS 1.3", CipherSuite: "TLS_AES_128_GCM_SHA256",
+			ConnectSeconds:   map[string]stat.Estimate{"p50": {Value: 0.0001, N: 9}, "p99": few, "max": {Value: 0.0003, N: 9}},
+			HandshakeSeconds: map[string]stat.Estimate{"p50": {Value: 0.0021, N: 9}, "p99": few, "max": {Value: 0.0044, N: 9}},
+		},
+		Statuses: map[int]int64{200: 59998},
+		Errors:   map[string]int64{"reset": 2},
+		Generator: analysis.GeneratorSummary{
+			CPUSeconds: 4.21, PeakMemoryBytes: 31 << 20, GCPauseSeconds: 180e-6, SchedulingLatencySeconds: 90e-6,
+			RunDelaySeconds: 0.31, WakeUps: 58211, Writes: 30000, CPUSecondsPerMillionRequests: new(70.2), ArrivalGaps: record.GapFacts{N: 59999, MeanSeconds: 0.001, CV: 1.003},
 		},
 		Verdict: analysis.Verdict{Valid: true},
 	}
@@ -392,9 +401,9 @@ func loadMissed() analysis.Result {
 	r := loadHeld()
 	r.Outcome, r.OutcomeReason = analysis.Missed, "1.2 % of the requests were not answered well, 0.1 % are allowed."
 	r.Ended, r.EndedWhy = record.EndedGuard, "error ratio 0.31 above maxErrorRatio 0.2 for 2 s"
-	r.Load.Requests.Bad, r.Load.Requests.Shed = 700, 20
+	r.Requests.Bad, r.Requests.Shed = 700, 20
 	r.Objectives[1].Holds, r.Objectives[1].Reason = is(false), "errors 1.2 % > 0.1 %"
-	r.Load.Statuses = map[int]int64{200: 59298, 503: 700}
+	r.Statuses = map[int]int64{200: 59298, 503: 700}
 	return r
 }
 

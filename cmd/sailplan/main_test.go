@@ -170,6 +170,20 @@ func (c *command) wait() int {
 	return c.ProcessState.ExitCode()
 }
 
+// judged runs the binary until it gives an answer, three times at most: that
+// others held the machine up is said with exit code 4, and not what is tested.
+func judged(t *testing.T, files map[string]string, args ...string) (*command, int) {
+	t.Helper()
+	for attempt := 1; ; attempt++ {
+		c := start(t, files, args...)
+		code := c.wait()
+		if code != 4 || attempt == 3 {
+			return c, code
+		}
+		t.Logf("attempt %d: not a valid measurement", attempt)
+	}
+}
+
 // until waits for a condition; it fails the test when the program ends or two
 // minutes pass first.
 func (c *command) until(what string, condition func() bool) {
@@ -468,22 +482,20 @@ demand: {peakRate: 1000/s}
 
 func TestRunHoldsItsObjective(t *testing.T) {
 	url := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") })
-	c := start(t, map[string]string{"s.yaml": targetScenario(url, "300/s", "4s")}, "run", "s.yaml", "--json", "-")
-	if got := c.wait(); got != 0 {
+	c, got := judged(t, map[string]string{"s.yaml": targetScenario(url, "300/s", "4s")}, "run", "s.yaml", "--json", "-")
+	if got != 0 {
 		t.Fatalf("exit code: got %d, want 0", got)
 	}
 	var result struct {
-		Outcome string
-		Load    struct {
-			Requests struct{ Intended, Sent, Answered int64 }
-			Statuses map[string]int64
-		}
+		Outcome  string
+		Requests struct{ Intended, Sent, Answered int64 }
+		Statuses map[string]int64
 	}
 	if err := json.Unmarshal([]byte(c.stdout.String()), &result); err != nil {
 		t.Fatalf("standard output is not only JSON: %v", err)
 	}
-	if r := result.Load.Requests; r.Intended != r.Answered || r.Sent != r.Answered || result.Load.Statuses["200"] != r.Answered {
-		t.Errorf("accounts: got %+v, want every arrival answered with 200", result.Load)
+	if r := result.Requests; r.Intended != r.Answered || r.Sent != r.Answered || result.Statuses["200"] != r.Answered {
+		t.Errorf("accounts: got %+v, want every arrival answered with 200", result)
 	}
 }
 
@@ -494,16 +506,15 @@ func TestRunMissesItsObjective(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	c := start(t, map[string]string{"s.yaml": targetScenario(url, "300/s", "4s")}, "run", "s.yaml")
-	if got := c.wait(); got != 3 {
+	if _, got := judged(t, map[string]string{"s.yaml": targetScenario(url, "300/s", "4s")}, "run", "s.yaml"); got != 3 {
 		t.Errorf("exit code: got %d, want 3", got)
 	}
 }
 
 func TestInfeasibleObjective(t *testing.T) {
 	scenario := strings.NewReplacer("median: 1ms, p99: 2ms", "median: 200ms, p99: 300ms", "latency: 50ms}", "latency: 100ms}").Replace(labScenario)
-	c := start(t, map[string]string{"s.yaml": scenario}, "size", "s.yaml", "--quick")
-	if got := c.wait(); got != 3 {
+	c, got := judged(t, map[string]string{"s.yaml": scenario}, "size", "s.yaml", "--quick")
+	if got != 3 {
 		t.Errorf("exit code: got %d, want 3", got)
 	}
 	result := readJSON[struct{ Outcome, OutcomeReason string }](t, filepath.Join(c.runDir(), "recommendation.json"))

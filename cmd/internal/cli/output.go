@@ -102,7 +102,7 @@ func codeOf(ending record.Ending, result analysis.Result) int {
 		return exitFailed
 	}
 	switch result.Outcome {
-	case analysis.Recommended, analysis.Held, analysis.Measured:
+	case analysis.Recommended, analysis.Held, analysis.Measured, analysis.Found:
 		return exitDone
 	case analysis.Infeasible, analysis.Contradicted, analysis.Missed:
 		return exitNo

@@ -224,7 +224,7 @@ func reasons(rs []analysis.Reason) string {
 func milliseconds(seconds float64) string {
 	ms := seconds * 1000
 	switch {
-	case ms != ms:
+	case ms != ms, ms == 0: // nothing was measured
 		return "–"
 	case ms < 10:
 		return fmt.Sprintf("%.2f ms", ms)
