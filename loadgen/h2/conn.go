@@ -35,6 +35,7 @@ const (
 	maxPieces     = 64        // continuations of one header block
 	maxOut        = 1 << 20   // unsent bytes that a peer may cause by what it sends
 	uploadBuffer  = 128 << 10 // of bodies, in Out at once
+	keptOut       = 512 << 10 // that an empty Out keeps
 	wholeBody     = 1 << 10   // DATA of errors up to this size is looked at as a whole
 	maxStreamID   = 1<<31 - 1
 )
@@ -142,9 +143,15 @@ func (c *Conn) Out() []byte { return c.out[c.took:] }
 // Wrote takes note that the first n bytes of Out were written.
 func (c *Conn) Wrote(n int) {
 	c.took += n
-	if c.took == len(c.out) {
-		c.out, c.took = c.out[:0], 0
+	switch {
+	case c.took < len(c.out) && c.took < uploadBuffer:
+		return
+	case c.took == len(c.out) && cap(c.out) > keptOut:
+		c.out = nil // what a burst has needed
+	default: // nothing is left, or what is written is worth its room
+		c.out = c.out[:copy(c.out, c.out[c.took:])]
 	}
+	c.took = 0
 }
 
 // Done returns what ended since the last Forget, valid until then.

@@ -2,6 +2,9 @@ package h2
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -37,10 +40,14 @@ type fuzzResult struct {
 	code             http2.ErrCode
 	ended, answered  int
 	tokens, statuses int64
+	read             string
 }
 
 func fuzzed(t *testing.T, b []byte, size int) (r fuzzResult) {
-	c := New(testConfig())
+	cfg := testConfig()
+	cfg.Requests[0].Check = &exchange.Check{Header: exchange.Field{Name: "x-backend"}, Body: []byte("hel")}
+	cfg.Reader, cfg.Fields = &reading{text: map[int32]string{}}, []string{"grpc-status"}
+	c := New(cfg)
 	if err := c.Ingest([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +79,11 @@ func fuzzed(t *testing.T, b []byte, size int) (r fuzzResult) {
 			r.answered++
 		}
 		r.tokens = r.tokens*31 + int64(d.Token) + 7*int64(d.Outcome)
-		r.statuses += int64(d.Status)
+		r.statuses += int64(d.Status) + 1000*int64(d.Class)*int64(d.Token+1)
+	}
+	told := cfg.Reader.(*reading).text
+	for _, slot := range slices.Sorted(maps.Keys(told)) {
+		r.read += fmt.Sprint(slot, told[slot])
 	}
 	if r.ended != requests || c.Active() != 0 {
 		t.Fatalf("%d of %d requests ended, %d streams open", r.ended, requests, c.Active())

@@ -13,13 +13,14 @@ type meta struct {
 	regular   bool // a field that is no pseudo-header field was seen
 	evidence  exchange.Evidence
 	backend   string
-	size      int // of the decoded list, by RFC 9113 section 10.5.1
+	length    int64 // of the body by content-length, −1: not known
+	size      int   // of the decoded list, by RFC 9113 section 10.5.1
 }
 
 // decode reads a whole header block of an open stream, or of one that has ended
 // (−1): the decoder's table is that of the connection.
 func (c *Conn) decode(slot int32, block []byte) error {
-	c.meta = meta{}
+	c.meta = meta{length: -1}
 	m, d := &c.meta, &c.decoder
 	for d.begin(block); d.next(); {
 		m.size += d.fieldLen + fieldOverhead
@@ -56,6 +57,11 @@ func (c *Conn) field(slot int32, w *wanted, value []byte) {
 	if m.malformed || m.status != 0 && m.status < 200 {
 		return // of a block that is not the answer's
 	}
+	if w.length {
+		n := parseLength(value)
+		m.malformed = n < 0 || m.length >= 0 && n != m.length
+		m.length = n
+	}
 	m.evidence |= w.shows(value)
 	if w.backend {
 		m.backend = c.backends.name(value)
@@ -81,6 +87,21 @@ func parseStatus(s []byte) int32 {
 		status = 10*status + int32(b-'0')
 	}
 	return status
+}
+
+// parseLength reads a number of bytes; −1 for what is none.
+func parseLength(s []byte) int64 {
+	if len(s) == 0 || len(s) > 18 {
+		return -1
+	}
+	n := int64(0)
+	for _, b := range s {
+		if b < '0' || b > '9' {
+			return -1
+		}
+		n = 10*n + int64(b-'0')
+	}
+	return n
 }
 
 // headers handles a HEADERS frame.
@@ -156,6 +177,7 @@ func (c *Conn) block(id uint32, fragment []byte) error {
 		s.status = m.status
 		s.evidence = m.evidence
 		s.backend = m.backend
+		s.announced = m.length
 		s.first = c.now
 	}
 	if c.blockEnd {

@@ -136,6 +136,7 @@ type frame struct {
 	length int
 	fields []hpack.HeaderField
 	value  uint32 // of WINDOW_UPDATE
+	data   []byte
 	ack    bool
 }
 
@@ -170,6 +171,7 @@ func (p *peer) frames() []frame {
 			}
 		case *http2.DataFrame:
 			got.end = f.StreamEnded()
+			got.data = bytes.Clone(f.Data())
 		case *http2.RSTStreamFrame:
 			got.code = f.ErrCode
 		case *http2.GoAwayFrame:

@@ -1,6 +1,8 @@
 package h2
 
 import (
+	"slices"
+
 	"golang.org/x/net/http2"
 
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
@@ -20,6 +22,7 @@ type stream struct {
 	sent       int               // bytes of the body that are out
 	sendWindow int64             // what the peer lets us send
 	received   int64             // bytes of body
+	announced  int64             // bytes of body by content-length, −1: not known
 	unreturned int64             // bytes that the peer's window of this stream lacks
 	first      int64             // instant of the final header block
 	backend    string
@@ -145,7 +148,7 @@ func (c *Conn) finish(slot int32, outcome exchange.Outcome, class exchange.Class
 // answer ends a stream whose answer is complete.
 func (c *Conn) answer(slot int32) {
 	s := &c.streams[slot]
-	if s.status == 0 {
+	if s.status == 0 || s.announced >= 0 && s.announced != s.received && c.hasBody(s) {
 		c.breach(slot)
 		return
 	}
@@ -161,6 +164,12 @@ func (c *Conn) answer(slot int32) {
 		class = s.check.Class(&s.progress, int(s.status), class)
 	}
 	c.finish(slot, exchange.Answered, class)
+}
+
+// hasBody reports whether an answer has the body that its content-length is that of.
+func (c *Conn) hasBody(s *stream) bool {
+	head := slices.Contains(c.requests[s.kind].Fields, exchange.Field{Name: ":method", Value: "HEAD"})
+	return s.status != 204 && s.status != 304 && !head
 }
 
 // breach resets a stream on which the peer broke the protocol.

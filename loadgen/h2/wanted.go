@@ -11,6 +11,7 @@ import (
 type wanted struct {
 	name     string
 	evidence exchange.Evidence // that the field is, if its value says so
+	length   bool              // is content-length
 	backend  bool              // names the backend
 	checked  bool              // some request's check looks at it
 	place    int               // in Config.Fields, −1: the Reader does not ask for it
@@ -22,6 +23,7 @@ func wantedNames(cfg *Config, requests []exchange.Request) []wanted {
 		{name: "x-envoy-overloaded", evidence: exchange.SaysOverloaded, place: -1},
 		{name: "x-envoy-upstream-service-time", evidence: exchange.UpstreamAnswered, place: -1},
 		{name: "server", evidence: exchange.FromProxy, place: -1},
+		{name: "content-length", length: true, place: -1},
 	}
 	entry := func(name string) *wanted {
 		i := slices.IndexFunc(all, func(w wanted) bool { return w.name == name })
