@@ -85,7 +85,7 @@ func Reflect(ctx context.Context, o ReflectOptions, methods []string) (d *Descri
 func connect(o ReflectOptions) (*google.ClientConn, error) {
 	secure := insecure.NewCredentials()
 	if o.TLS != nil {
-		secure = credentials.NewTLS(o.TLS)
+		secure = named{credentials.NewTLS(o.TLS), o.TLS.ServerName}
 	}
 	options := []google.DialOption{
 		google.WithTransportCredentials(secure), google.WithUserAgent("sailplan"),
@@ -99,6 +99,33 @@ func connect(o ReflectOptions) (*google.ClientConn, error) {
 		options = append(options, google.WithAuthority(o.Authority))
 	}
 	return google.NewClient("passthrough:///"+o.Address, options...)
+}
+
+// named are credentials that verify the server by another name than the authority
+// of its calls, which scenarios allow and those of the client's own do not.
+type named struct {
+	credentials.TransportCredentials
+	name string // empty: the authority
+}
+
+// ClientHandshake verifies the name.
+func (n named) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if n.name != "" {
+		authority = n.name
+	}
+	return n.TransportCredentials.ClientHandshake(ctx, authority, conn)
+}
+
+// Info leaves out the name, which would have to be the authority.
+func (n named) Info() credentials.ProtocolInfo {
+	info := n.TransportCredentials.Info()
+	info.ServerName = ""
+	return info
+}
+
+// Clone returns a copy.
+func (n named) Clone() credentials.TransportCredentials {
+	return named{n.TransportCredentials.Clone(), n.name}
 }
 
 // asking is one conversation with a server about its descriptors.

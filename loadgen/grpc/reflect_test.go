@@ -94,7 +94,7 @@ func TestReflectOverTLS(t *testing.T) {
 		google.Creds(credentials.NewServerTLSFromCert(&https.TLS.Certificates[0])))
 	roots := x509.NewCertPool()
 	roots.AddCert(https.Certificate())
-	o := ReflectOptions{Address: address, Authority: "example.com", TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}}
+	o := ReflectOptions{Address: address, Authority: "shop.test", TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}}
 	methods := []string{"grpc.testing.TestService/UnaryCall"}
 	if _, err := Reflect(bounded(t), o, methods); err != nil {
 		t.Error(err)
