@@ -11,7 +11,8 @@ var exampleFiles embed.FS
 
 // Examples returns the names of the built-in examples: "init" is the commented
 // one that explains every key, "quickstart" what `size` takes without a
-// scenario, "target" a mesh that runs already.
+// scenario, "target" a mesh that runs already. For `run` there are "run" with a
+// feed, a credential and checks, "grpc", and "shape" with a rate that changes.
 func Examples() []string {
 	entries, err := exampleFiles.ReadDir("examples")
 	if err != nil {
