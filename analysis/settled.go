@@ -42,7 +42,7 @@ func StationaryEnough(chunks []record.PhaseData) (settled bool, reason string) {
 	if !ok || !alsoOK {
 		return true, words + "; CPU is not known"
 	}
-	words += fmt.Sprintf(", CPU %.3g µs per request after %.3g µs", late*1e6, early*1e6)
+	words += fmt.Sprintf(", CPU %s per request after %s", duration(late), duration(early))
 	if change := math.Abs(late - early); change > settledCPU*math.Min(early, late) && math.Abs(lateCores-earlyCores) > settledLeastCPU {
 		return false, words + ": still moving"
 	}

@@ -103,11 +103,11 @@ func (v *Verification) compare(predicted, measured edgeOf) (bool, string) {
 	if measured.End == models.EdgeNotReached {
 		found = "still held at its highest rate,"
 	}
-	words := fmt.Sprintf("predicted%s %s, the search %s %s: %+.1f %%", bounds, perSecond(predicted.RPS.Value), found, perSecond(measured.RPS.Value), v.RelativeError*100)
+	words := fmt.Sprintf("predicted%s %s, the search %s %s: %+.1f\u00a0%%", bounds, perSecond(predicted.RPS.Value), found, perSecond(measured.RPS.Value), v.RelativeError*100)
 	if math.Abs(v.RelativeError) <= Tolerance {
-		return true, words + fmt.Sprintf(", within ±%.0f %%", Tolerance*100)
+		return true, words + fmt.Sprintf(", within ±%.0f\u00a0%%", Tolerance*100)
 	}
-	return false, words + fmt.Sprintf(", more than ±%.0f %%", Tolerance*100)
+	return false, words + fmt.Sprintf(", more than ±%.0f\u00a0%%", Tolerance*100)
 }
 
 // undecided reports whether a phase lies so close to a limit that the interval of

@@ -49,6 +49,7 @@ func TestDecodeErrors(t *testing.T) {
 		"weight zero":           {minimal + "requests: [{path: /, weight: 0}]\n", []string{"must be above 0"}},
 		"weight negative":       {minimal + "requests: [{path: /, weight: -1}]\n", []string{"must be above 0"}},
 		"zone zero":             {minimal + "demand: {zones: 0}\n", []string{"must be at least 1"}},
+		"service's short name":  {"target: {url: http://localhost, service: shop}", []string{`"shop" is not allowed here`}},
 		"path with a space":     {minimal + "requests: [{path: /a b}]\n", []string{`"/a b" is not allowed here`}},
 		"not YAML":              {minimal + "a: b: c\n", []string{"f.yaml:5:1: not valid YAML"}},
 		"tab":                   {minimal + "load:\n\trate: 5/s\n", []string{"not valid YAML", "indented with spaces"}},

@@ -117,7 +117,7 @@ func cpuCandidate(s Subject) Candidate {
 		c.Reason = firstOf(c.Rps.Warnings, "CPU demand is not estimable")
 		return c
 	}
-	c.Reason = fmt.Sprintf("CPU reaches 75 %% of %s at %s per replica, at the earliest at %s", what, rate(c.Rps.Value), rate(c.Rps.Low))
+	c.Reason = fmt.Sprintf("CPU reaches 75\u00a0%% of %s at %s per replica, at the earliest at %s", what, rate(c.Rps.Value), rate(c.Rps.Low))
 	return c
 }
 
@@ -134,7 +134,7 @@ func memoryCandidate(s Subject) Candidate {
 		c.Rps = stat.NotEstimable(0, fmt.Sprintf("memory did not visibly grow with the load: at most %s of %s", bytesWords(s.Memory.Largest), bytesWords(s.MemoryLimit)))
 	case !(room > 0) || math.IsInf(room, 0):
 		c.Rps = stat.Estimate{N: s.Memory.Base.N, Warnings: []string{
-			fmt.Sprintf("its base with connections, up to %s, leaves no room below 80 %% of %s", bytesWords(idle), bytesWords(s.MemoryLimit)),
+			fmt.Sprintf("its base with connections, up to %s, leaves no room below 80\u00a0%% of %s", bytesWords(idle), bytesWords(s.MemoryLimit)),
 		}}
 	default:
 		// Little's law: rate × time in the system = in flight. Everything is as slow
@@ -147,7 +147,7 @@ func memoryCandidate(s Subject) Candidate {
 		if per.Low > 0 {
 			c.Rps.High = room / per.Low / s.Tolerated
 		}
-		c.Reason = fmt.Sprintf("memory reaches 80 %% of %s at %s per replica, if every request takes the %s that the objective tolerates", bytesWords(s.MemoryLimit), rate(c.Rps.Value), timeWords(s.Tolerated))
+		c.Reason = fmt.Sprintf("memory reaches 80\u00a0%% of %s at %s per replica, if every request takes the %s that the objective tolerates", bytesWords(s.MemoryLimit), rate(c.Rps.Value), timeWords(s.Tolerated))
 	}
 	if c.Reason == "" {
 		c.Reason = c.Rps.Warnings[0]

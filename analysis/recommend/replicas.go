@@ -74,7 +74,7 @@ func ResourcesFor(s Subject, capacity Capacity, replicas *Replicas, load Load) (
 	if cores, ok := requestCores(s, rps); ok {
 		ceiling, _ := s.Ceiling()
 		r.Requests.CPU = cpuQuantity(cores)
-		r.Reason = fmt.Sprintf("at %s a replica uses up to %s of CPU, 75 %% of the request", rate(rps), cpuWords(safeCores(s, rps).High))
+		r.Reason = fmt.Sprintf("at %s a replica uses up to %s of CPU, 75\u00a0%% of the request", rate(rps), cpuWords(safeCores(s, rps).High))
 		if ceiling > 0 {
 			r.Limits.CPU = cpuQuantity(ceiling)
 		}
@@ -100,7 +100,7 @@ func ResourcesFor(s Subject, capacity Capacity, replicas *Replicas, load Load) (
 		if r.Reason != "" {
 			r.Reason += "; "
 		}
-		r.Reason += fmt.Sprintf("memory needs up to %s with %.0f requests in flight, 80 %% of the limit (largest seen: %s)", bytesWords(need), math.Ceil(inFlight), bytesWords(s.Memory.Largest))
+		r.Reason += fmt.Sprintf("memory needs up to %s%s, 80\u00a0%% of the limit (largest seen: %s)", bytesWords(need), withInFlight(inFlight), bytesWords(s.Memory.Largest))
 	}
 	if r.Reason == "" {
 		return nil, "no resources are recommended: neither its CPU demand nor its memory is known"
@@ -156,7 +156,7 @@ func HPAFor(s Subject, capacity Capacity, replicas *Replicas, load Load) (hpa *H
 	}
 	h := &HPA{TargetCPUUtilization: min(target, 75)}
 	h.MinReplicas, h.MaxReplicas = hpaBounds(capacity, replicas, load)
-	h.Reason = fmt.Sprintf("at its safe rate of %s a replica uses at least %s, %.0f %% of the request; a tenth below that, because the autoscaler tolerates as much",
+	h.Reason = fmt.Sprintf("at its safe rate of %s a replica uses at least %s, %.0f\u00a0%% of the request; a tenth below that, because the autoscaler tolerates as much",
 		rate(safe), cpuWords(low), math.Floor(100*low/request))
 	if target > 75 {
 		h.Reason += "; no more than 75 %, to leave time for new replicas"

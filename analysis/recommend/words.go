@@ -60,3 +60,12 @@ func niceUp(v float64) int {
 	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
 	return int(math.Ceil(v/unit-1e-9) * unit)
 }
+
+// withInFlight says at how many requests in flight something was; empty when it
+// is not known.
+func withInFlight(n float64) string {
+	if !(n > 0) {
+		return ""
+	}
+	return fmt.Sprintf(" with %.0f requests in flight", math.Ceil(n))
+}

@@ -32,7 +32,9 @@ func (p printer) table(t reports.Table) {
 		}
 	}
 	gap := columnGap
-	if total(t, columns)+gap*(len(columns)-1) > p.o.Width {
+	// Prose gives way instead, so that its first word does not look like a part
+	// of the number before it.
+	if !columns[len(columns)-1].Prose && total(t, columns)+gap*(len(columns)-1) > p.o.Width {
 		gap = 1
 	}
 	widths := p.widths(t, columns, gap)
