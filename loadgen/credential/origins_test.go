@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,7 +41,7 @@ func TestCommand(t *testing.T) {
 		{"kubectl's environment", `case "$KUBERNETES_EXEC_INFO" in *ExecCredential*) echo yes;; esac`, "yes", time.Time{}, ""},
 		{"folder", "cat here", "from-the-folder", time.Time{}, ""},
 		{"noise on stderr", "echo warning >&2; echo abc", "abc", time.Time{}, ""},
-		{"a child that stays", "sleep 60 & echo abc", "abc", time.Time{}, ""},
+		{"a child that stays", "sleep 5 & echo abc", "abc", time.Time{}, ""},
 		{"nothing", "true", "", time.Time{}, "the token is empty"},
 		{"two lines", "echo abc; echo def", "", time.Time{}, "can't stand in a header"},
 		{"fails", "echo 'no such profile' >&2; exit 3", "", time.Time{}, "exec sh: exit status 3: no such profile"},
@@ -86,24 +87,31 @@ func TestCommandCannotStart(t *testing.T) {
 
 // TestCommandThatHangs: it ends with its timeout, and so does what it has started.
 func TestCommandThatHangs(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "pipe")
-	script := "mkfifo " + name + "; cat " + name + " & echo waiting >&2; wait"
+	name := filepath.Join(t.TempDir(), "pid")
+	script := "sleep 3600 & echo $! > " + name + "; echo waiting >&2; wait"
 	_, _, err := Open(t.Context(), scenarios.Auth{Exec: []string{"sh", "-c", script}},
 		Options{Environment: os.Environ(), Timeout: 500 * time.Millisecond})
 	if err == nil || !strings.Contains(err.Error(), "no answer within 500ms") || !strings.Contains(err.Error(), "waiting") {
 		t.Errorf("error %v", err)
 	}
-	// A pipe without a reader can't be opened for writing without waiting. The
-	// kernel may take a moment to end the reader.
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		f, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK, 0)
-		if err != nil {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The kernel may take a moment, and nobody may wait for an orphan.
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
 			break
 		}
-		_ = f.Close()
 		if time.Now().After(deadline) {
-			t.Fatal("the command's child lives")
+			t.Errorf("the command's child lives: %s", stat)
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			break
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -131,6 +132,23 @@ func TestAgreement(t *testing.T) {
 				t.Errorf("agreed on %+v, %v", got, ok)
 			}
 		})
+	}
+}
+
+// TestServerThatKnowsNoVersions answers with TLS 1.1 whatever the client asked for.
+func TestServerThatKnowsNoVersions(t *testing.T) {
+	hello := slices.Concat(
+		[]byte{22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2}, // record and message of the server's hello, RFC 4346
+		make([]byte, 32), []byte{0, 0xc0, 0x13, 0}) // random, no session, a suite, no compression
+	address := serve(t, func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = c.Write(hello)
+		_, _ = io.Copy(io.Discard, c)
+	})
+	_, err := greet(t, address, newTLS(t, dial.TLSOptions{Authority: "shop.test"}))
+	wantCause(t, err, dial.CauseVersion)
+	if err != nil && !strings.Contains(err.Error(), "tls.minVersion") {
+		t.Errorf("error %q, want one that says what to set", err)
 	}
 }
 
