@@ -117,7 +117,9 @@ func TestRunFlagsCountBeforeTheScenario(t *testing.T) {
 		{"connections", []string{"--connections", "3", "--streams", "4"}, func(s scenarios.Scenario) any { return s.Connections }, scenarios.Connections{Count: 3, StreamsPerConnection: 4}},
 		{"objectives replace", []string{"--objective", "p99<1s", "--objective", "errors<1%"}, func(s scenarios.Scenario) any { return s.Objectives }, []scenarios.Objective{{Quantile: 0.99, Latency: time.Second}, {ErrorRatio: 0.01}}},
 		{"headers add up", []string{"-H", "Y:  2", "-H", "x: 3"}, func(s scenarios.Scenario) any { return s.Requests[0].Headers }, map[string]string{"x": "3", "Y": "2"}},
-		{"data makes it a POST", []string{"--data", "hello"}, func(s scenarios.Scenario) any { return []string{s.Requests[0].Method, s.Requests[0].Body, s.Requests[1].Method} }, []string{"POST", "hello", "PUT"}},
+		{"data makes it a POST", []string{"--data", "hello"}, func(s scenarios.Scenario) any {
+			return []string{s.Requests[0].Method, s.Requests[0].Body, s.Requests[1].Method}
+		}, []string{"POST", "hello", "PUT"}},
 		{"data of a file", []string{"--data", "@" + body, "--method", "patch"}, func(s scenarios.Scenario) any { return []string{s.Requests[0].Method, s.Requests[0].Body} }, []string{"PATCH", "of a file"}},
 		{"insecure", []string{"--insecure"}, func(s scenarios.Scenario) any { return s.Target.TLS }, scenarios.TLS{CAFile: "ca.pem", Insecure: true}},
 		{"protocol", []string{"--protocol", "http/1.1", "--connect-to", "127.0.0.1:1"}, func(s scenarios.Scenario) any { return []any{s.Target.Protocol, s.Target.ConnectTo} }, []any{scenarios.ProtocolHTTP1, "127.0.0.1:1"}},
