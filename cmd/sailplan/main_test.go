@@ -188,19 +188,33 @@ func judged(t *testing.T, files map[string]string, args ...string) (*command, in
 // minutes pass first.
 func (c *command) until(what string, condition func() bool) {
 	c.t.Helper()
+	if c.reaches(condition) {
+		return
+	}
+	select {
+	case <-c.done:
+		c.t.Fatalf("the program ended (code %d) before %s", c.ProcessState.ExitCode(), what)
+	default:
+		c.t.Fatalf("two minutes passed before %s", what)
+	}
+}
+
+// reaches waits for a condition and reports whether it came true before the
+// program ended, or two minutes passed.
+func (c *command) reaches(condition func() bool) bool {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for range 6000 {
 		if condition() {
-			return
+			return true
 		}
 		select {
 		case <-c.done:
-			c.t.Fatalf("the program ended (code %d) before %s", c.ProcessState.ExitCode(), what)
+			return false
 		case <-ticker.C:
 		}
 	}
-	c.t.Fatalf("two minutes passed before %s", what)
+	return false
 }
 
 // children returns the processes below pid, by their command names.
@@ -480,9 +494,15 @@ demand: {peakRate: 1000/s}
 `, url, rate, duration)
 }
 
+// lenient gives a scenario an objective that a machine which others keep busy
+// can still be held to.
+func lenient(scenario string) string {
+	return strings.Replace(scenario, "quantile: 0.99, latency: 50ms", "quantile: 0.9, latency: 1s", 1)
+}
+
 func TestRunHoldsItsObjective(t *testing.T) {
 	url := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") })
-	c, got := judged(t, map[string]string{"s.yaml": targetScenario(url, "300/s", "4s")}, "run", "s.yaml", "--json", "-")
+	c, got := judged(t, map[string]string{"s.yaml": lenient(targetScenario(url, "300/s", "4s"))}, "run", "s.yaml", "--json", "-")
 	if got != 0 {
 		t.Fatalf("exit code: got %d, want 0", got)
 	}
@@ -502,11 +522,11 @@ func TestRunHoldsItsObjective(t *testing.T) {
 func TestRunMissesItsObjective(t *testing.T) {
 	url := serveH2C(t, func(_ http.ResponseWriter, r *http.Request) {
 		select {
-		case <-time.NewTimer(80 * time.Millisecond).C:
+		case <-time.NewTimer(1200 * time.Millisecond).C:
 		case <-r.Context().Done():
 		}
 	})
-	if _, got := judged(t, map[string]string{"s.yaml": targetScenario(url, "300/s", "4s")}, "run", "s.yaml"); got != 3 {
+	if _, got := judged(t, map[string]string{"s.yaml": lenient(targetScenario(url, "50/s", "4s"))}, "run", "s.yaml"); got != 3 {
 		t.Errorf("exit code: got %d, want 3", got)
 	}
 }
