@@ -228,7 +228,8 @@ func (j *judgement) reachedRate() {
 		return
 	}
 	c := j.phase.Counts
-	whole := j.phase.Ended == record.EndedDone && !j.phase.Unfinished
+	// A reason beside "done" is that a feed had no more rows.
+	whole := j.phase.Ended == record.EndedDone && j.phase.EndedWhy == "" && !j.phase.Unfinished
 	if want := j.phase.Spec.Rate.RPS() * j.phase.Spec.Duration.Seconds(); whole && want > 0 {
 		tolerance := 0.01*want + 2
 		if j.phase.Spec.Process == scenarios.Poisson {

@@ -2,7 +2,6 @@ package loadgen
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -16,18 +15,25 @@ import (
 // request gets no answer within the plan's timeout, and when all the plan's
 // connections would not fit into the limit of file descriptors. An answer of
 // any status is no failure.
-func Check(ctx context.Context, plan scenarios.Plan) (Reachable, error) {
+func Check(ctx context.Context, plan scenarios.Plan, options Options) (Reachable, error) {
 	if err := checkPlan(plan); err != nil {
 		return Reachable{}, err
 	}
 	if err := checkDescriptors(plan.Connections.Count); err != nil {
 		return Reachable{}, err
 	}
-	c, err := newConnector(ctx, plan)
+	source, field, err := openCredential(ctx, plan, options)
 	if err != nil {
 		return Reachable{}, err
 	}
-	o, err := c.open(ctx)
+	if source != nil {
+		defer func() { _ = source.Close() }()
+	}
+	c, err := newConnector(ctx, plan, field)
+	if err != nil {
+		return Reachable{}, err
+	}
+	o, err := c.open(ctx, 0)
 	if err != nil {
 		return Reachable{}, err
 	}
@@ -35,16 +41,16 @@ func Check(ctx context.Context, plan scenarios.Plan) (Reachable, error) {
 		Protocol: string(plan.Endpoint.Protocol),
 		Connect:  o.link.Times().Connect, Handshake: o.link.Times().Handshake,
 	}
-	if state, ok := o.link.State(); ok {
-		found.TLSVersion, found.CipherSuite = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
+	if agreed, ok := o.link.Agreed(); ok {
+		found.TLSVersion, found.CipherSuite = agreed.Version, agreed.Suite
 	}
 	if limit, ok := o.conn.PeerLimit(); ok {
 		found.MaxStreams = int64(limit)
 	}
-	for kind, r := range c.config.Requests {
+	for kind, r := range c.kinds() {
 		if o.conn.Leaving() { // an answer of HTTP/1.1 may be the last one of its connection
 			_ = o.link.Close()
-			if o, err = c.open(ctx); err != nil {
+			if o, err = c.open(ctx, 0); err != nil {
 				return found, err
 			}
 		}

@@ -1,11 +1,13 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,11 +23,18 @@ import (
 // connector opens connections that are ready for requests. It is not changed
 // after it was made, so that any goroutine can use it.
 type connector struct {
+	builder   *builder
+	endpoints []*endpoint
+	timeout   time.Duration
+	gate      *gate // nil: connections are opened as fast as they go
+}
+
+// endpoint is one of the targets that share the connections.
+type endpoint struct {
+	at      scenarios.Endpoint
 	options dial.Options
-	config  *h2.Config
-	http1   *h1.Config // instead of config for connections of HTTP/1.1; nil: HTTP/2
-	calls   bool       // of gRPC, by config
-	timeout time.Duration
+	http2   h2.Config
+	http1   h1.Config
 }
 
 // opened is a connection that is ready for requests.
@@ -37,74 +46,138 @@ type opened struct {
 // defaultConnectTimeout holds where the plan says nothing.
 const defaultConnectTimeout = 5 * time.Second
 
-func newConnector(ctx context.Context, plan scenarios.Plan) (*connector, error) {
-	kinds, err := requests(plan)
-	if err != nil {
+// newConnector prepares connections whose requests carry a credential, unless its
+// field has no name.
+func newConnector(ctx context.Context, plan scenarios.Plan, credential exchange.Field) (*connector, error) {
+	c := &connector{timeout: cmp.Or(max(0, plan.Connections.ConnectTimeout), defaultConnectTimeout)}
+	if rps := plan.Connections.OpenRate.RPS(); rps > 0 {
+		c.gate = &gate{gap: time.Duration(float64(time.Second) / rps)}
+	}
+	resolver := &dial.Resolver{Every: plan.Connections.LookUpEvery}
+	for _, at := range append([]scenarios.Endpoint{plan.Endpoint}, plan.Endpoint.Also...) {
+		e := &endpoint{at: at, options: dial.Options{Address: at.Address, Resolver: resolver}}
+		var err error
+		if e.options.TLS, err = newTLS(at); err != nil {
+			return nil, fmt.Errorf("plan %s: %w", plan.Name, err)
+		}
+		c.endpoints = append(c.endpoints, e)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout+plan.Timeout) // for asking the server
+	defer cancel()
+	var err error
+	if c.builder, err = newBuilder(ctx, plan, c.endpoints[0].options.TLS, credential); err != nil {
 		return nil, fmt.Errorf("plan %s: %w", plan.Name, err)
 	}
-	c := &connector{
-		options: dial.Options{Address: plan.Endpoint.Address},
-		config: &h2.Config{
-			Requests: kinds, MaxStreams: plan.Connections.StreamsPerConnection, BackendHeader: backendHeader,
-		},
-		timeout: plan.Connections.ConnectTimeout,
-	}
-	if c.timeout <= 0 {
-		c.timeout = defaultConnectTimeout
-	}
-	asked, secure := dial.ProtocolHTTP2, plan.Endpoint.Protocol == scenarios.ProtocolH2
-	if plan.Endpoint.Protocol == scenarios.ProtocolHTTP1 {
-		asked, secure = dial.ProtocolHTTP1, plan.Endpoint.Scheme == "https"
-		c.http1 = &h1.Config{Requests: kinds, BackendHeader: backendHeader}
-		c.config.MaxStreams = 1 // one request in flight on each connection
-	}
-	if c.calls = plan.Endpoint.Protocol == scenarios.ProtocolGRPC; c.calls {
-		secure = plan.Endpoint.Scheme == "https"
-	}
-	if secure {
-		t := plan.Endpoint.TLS
-		c.options.TLS, err = dial.NewTLS(dial.TLSOptions{
-			Protocol: asked,
-			CAFile:   t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName,
-			Authority: plan.Endpoint.Authority, Insecure: t.Insecure,
-		})
+	for _, e := range c.endpoints {
+		kinds, err := c.builder.requests(e.at, credential)
 		if err != nil {
 			return nil, fmt.Errorf("plan %s: %w", plan.Name, err)
 		}
-	}
-	if c.calls {
-		ctx, cancel := context.WithTimeout(ctx, c.timeout+plan.Timeout)
-		defer cancel()
-		if c.config.Requests, err = calls(ctx, plan, c.options.TLS); err != nil {
-			return nil, fmt.Errorf("plan %s: %w", plan.Name, err)
-		}
+		e.http2 = h2.Config{Requests: kinds, MaxStreams: plan.Connections.StreamsPerConnection, BackendHeader: backendHeader}
+		e.http1 = h1.Config{Requests: kinds, BackendHeader: backendHeader}
 	}
 	return c, nil
 }
 
-// open connects, shakes hands and waits for the peer's settings.
-func (c *connector) open(ctx context.Context) (opened, error) {
+// kinds returns the requests of the mix as they were when the session began.
+func (c *connector) kinds() []exchange.Request { return c.endpoints[0].http2.Requests }
+
+// newTLS returns how to secure connections to an endpoint, nil for cleartext.
+func newTLS(at scenarios.Endpoint) (*dial.TLS, error) {
+	asked, secure := dial.ProtocolHTTP2, at.Scheme == "https"
+	switch at.Protocol {
+	case scenarios.ProtocolHTTP1:
+		asked = dial.ProtocolHTTP1
+	case scenarios.ProtocolH2:
+		secure = true
+	case scenarios.ProtocolH2C:
+		secure = false
+	}
+	if !secure {
+		return nil, nil
+	}
+	t := at.TLS
+	return dial.NewTLS(dial.TLSOptions{
+		Protocol: asked,
+		CAFile:   t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName,
+		Authority: at.Authority, Insecure: t.Insecure, MinVersion: t.MinVersion, MaxVersion: t.MaxVersion,
+		CipherSuites: t.CipherSuites, Curves: t.Curves, Resume: t.Resume, SPIFFEID: t.SPIFFEID,
+	})
+}
+
+// share says which endpoint each of several connections goes to: in proportion to
+// their weights, and as evenly mixed as that goes (each goes to the endpoint that
+// is the furthest behind its share).
+func (c *connector) share(connections int) []int {
+	sum := 0.0
+	for _, e := range c.endpoints {
+		sum += cmp.Or(e.at.Weight, 1)
+	}
+	given := make([]float64, len(c.endpoints))
+	places := make([]int, connections)
+	for i := range places {
+		best, most := 0, math.Inf(-1)
+		for k, e := range c.endpoints {
+			if behind := cmp.Or(e.at.Weight, 1)/sum*float64(i+1) - given[k]; behind > most+1e-9 {
+				best, most = k, behind
+			}
+		}
+		given[best]++
+		places[i] = best
+	}
+	return places
+}
+
+// open connects to an endpoint, shakes hands and waits for the peer's settings.
+func (c *connector) open(ctx context.Context, to int) (opened, error) {
+	if err := c.gate.pass(ctx); err != nil {
+		return opened{}, err
+	}
+	e := c.endpoints[to]
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	link, err := dial.Open(ctx, c.options)
+	link, err := dial.Open(ctx, e.options)
 	if err != nil {
 		return opened{}, err
 	}
 	o := opened{link: link}
 	protocol := "HTTP/2"
-	switch {
-	case c.http1 != nil:
-		o.conn, protocol = h1.New(c.http1), "HTTP/1.1"
-	case c.calls:
-		o.conn = grpc.New(c.config)
+	switch e.at.Protocol {
+	case scenarios.ProtocolHTTP1:
+		o.conn, protocol = h1.New(&e.http1), "HTTP/1.1"
+	case scenarios.ProtocolGRPC:
+		o.conn = grpc.New(&e.http2)
 	default:
-		o.conn = h2.New(c.config)
+		o.conn = h2.New(&e.http2)
 	}
 	if err := o.greet(ctx, protocol); err != nil {
 		_ = link.Close()
-		return opened{}, fmt.Errorf("open an %s connection to %s: %w", protocol, c.options.Address, dial.Late(c.options.Address, err))
+		return opened{}, fmt.Errorf("open an %s connection to %s: %w", protocol, e.options.Address, dial.Late(e.options.Address, err))
 	}
 	return o, nil
+}
+
+// gate lets openings pass at a rate, whichever goroutine they are of.
+type gate struct {
+	gap  time.Duration
+	mu   sync.Mutex // guards next
+	next time.Time
+}
+
+// pass waits for its turn, or the end of ctx. A nil gate is open.
+func (g *gate) pass(ctx context.Context) error {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	now := time.Now()
+	if g.next.Before(now) {
+		g.next = now
+	}
+	wait := g.next.Sub(now)
+	g.next = g.next.Add(g.gap)
+	g.mu.Unlock()
+	return pause(ctx, wait)
 }
 
 // greet exchanges settings, where the protocol has them.

@@ -173,7 +173,7 @@ func TestEnvoy(t *testing.T) {
 	for _, w := range want {
 		plan.Requests = append(plan.Requests, scenarios.Request{Name: w.path, Weight: 1, Path: w.path})
 	}
-	found, err := loadgen.Check(context.Background(), plan)
+	found, err := loadgen.Check(context.Background(), plan, loadgen.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,8 @@ package loadgen
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,10 +18,15 @@ type link struct {
 	conn       exchange.Conn
 	tag        int32 // place in worker.links
 	generation int32
-	place      int // that it fills; −1 when another one does already
-	since      int64
-	served     bool // it has answered a request
-	goAways    int  // counted already
+	place      int   // that it fills; −1 when another one does already
+	endpoint   int   // of the connector
+	uses       int   // requests that it may still carry
+	aged       bool  // it is to go when its successor is there
+	retired    bool  // it takes no more requests
+	since      int64 // when it was opened
+	lastUsed   int64 // when something was sent or came in
+	served     bool  // it has answered a request
+	goAways    int   // counted already
 	fresh      []uint32
 	after      *link // in the queue of available links
 	queued     bool
@@ -32,7 +37,9 @@ type link struct {
 
 // place is one of the connections that the plan wants.
 type place struct {
-	backoff time.Duration // before the next try
+	endpoint int
+	backoff  time.Duration // before the next try
+	old      *link         // that makes room for the one that is being opened
 }
 
 // Bounds of the wait before a connection is tried again.
@@ -76,7 +83,12 @@ func (q *linkQueue) take() *link {
 	return nil
 }
 
-func (l *link) usable() bool { return !l.closed && !l.blocked && l.conn.Free() > 0 }
+func (l *link) usable() bool {
+	return !l.closed && !l.blocked && !l.retired && l.uses > 0 && l.conn.Free() > 0
+}
+
+// leaving reports whether nothing more will be started on the link.
+func (l *link) leaving() bool { return l.retired || l.uses <= 0 || l.conn.Leaving() }
 
 // offer puts a link that can start a stream at the end of the queue.
 func (w *worker) offer(l *link) {
@@ -95,39 +107,89 @@ func (w *worker) touch(l *link) {
 
 // attach takes over a connection for a place.
 func (w *worker) attach(place int, o opened) error {
-	tag := int32(-1)
-	for i, l := range w.links {
-		if l == nil {
-			tag = int32(i)
-			break
-		}
-	}
-	if tag < 0 {
+	tag := int32(len(w.links))
+	if n := len(w.freeTags); n > 0 {
+		tag = w.freeTags[n-1]
+		w.freeTags = w.freeTags[:n-1]
+	} else {
 		w.links = append(w.links, nil)
-		tag = int32(len(w.links) - 1)
 	}
 	w.generation++
-	l := &link{dial: o.link, conn: o.conn, tag: tag, generation: w.generation, place: place, since: w.now()}
+	p, now := &w.places[place], w.now()
+	l := &link{
+		dial: o.link, conn: o.conn, tag: tag, generation: w.generation, place: place, endpoint: p.endpoint,
+		uses: math.MaxInt, since: now, lastUsed: now,
+	}
+	if w.maxUses > 0 {
+		l.uses = w.maxUses
+	}
 	if err := w.poll.control(unix.EPOLL_CTL_ADD, o.link.FD(), unix.EPOLLIN|unix.EPOLLRDHUP, tag, l.generation); err != nil {
 		_ = o.link.Close()
+		w.freeTags = append(w.freeTags, tag)
 		return err
 	}
 	w.links[tag] = l
+	if w.kinds != nil {
+		l.conn.Update(w.kinds[l.endpoint])
+	}
+	port := o.link.Local().Port()
+	w.localPort[port/64] |= 1 << (port % 64)
 	w.open++
 	w.facts.Opened++
 	times := o.link.Times()
 	if len(w.facts.ConnectSeconds) < maxConnectTimes {
 		w.facts.ConnectSeconds = append(w.facts.ConnectSeconds, times.Connect.Seconds())
 	}
-	if state, ok := o.link.State(); ok {
+	if agreed, ok := o.link.Agreed(); ok {
 		o.link.Share(w.sealed)
-		w.facts.TLSVersion, w.facts.CipherSuite = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
+		w.facts.TLSVersion, w.facts.CipherSuite = agreed.Version, agreed.Suite
 		if len(w.facts.HandshakeSeconds) < maxConnectTimes {
 			w.facts.HandshakeSeconds = append(w.facts.HandshakeSeconds, times.Handshake.Seconds())
 		}
 	}
 	w.settle(l)
+	if old := p.old; old != nil {
+		p.old = nil
+		if old.aged && !old.closed {
+			old.retired = true
+			w.settle(old)
+		}
+	}
 	return nil
+}
+
+// succeed has a successor opened for a link that will soon take no more requests.
+func (w *worker) succeed(l *link) {
+	if l.place < 0 || l.closed {
+		return
+	}
+	p := &w.places[l.place]
+	p.backoff, p.old = 0, l
+	w.dial(l.place)
+	l.place = -1
+}
+
+// ageStep is how often ages are looked at, at most, in nanoseconds.
+const ageStep = int64(10 * time.Millisecond)
+
+// retireAged has successors opened for links that have come to their age.
+func (w *worker) retireAged(now int64) {
+	if w.maxAge <= 0 || now < w.ageCheck {
+		return
+	}
+	next := now + w.maxAge
+	for _, l := range w.links {
+		if l == nil || l.place < 0 {
+			continue
+		}
+		if due := l.since + w.maxAge; due > now {
+			next = min(next, due)
+			continue
+		}
+		l.aged = true
+		w.succeed(l)
+	}
+	w.ageCheck = max(next, now+ageStep)
 }
 
 // receive reads what has come in on a link, and returns the time.
@@ -137,6 +199,7 @@ func (w *worker) receive(l *link) int64 {
 		n, err := l.dial.Read(w.buffer)
 		now := w.now()
 		if n > 0 {
+			l.lastUsed = now
 			if w.run != nil {
 				w.run.counts.BytesReceived += int64(n)
 			}
@@ -187,9 +250,13 @@ func (w *worker) settle(l *link) {
 	if len(l.conn.Out()) > 0 {
 		w.touch(l)
 	}
-	if l.conn.Leaving() {
+	if l.leaving() {
 		w.replace(l)
 		if l.conn.Active() == 0 {
+			if !l.conn.Leaving() { // it is we who go
+				l.conn.Shutdown()
+				w.push(l)
+			}
 			w.drop(l, exchange.GoneAway)
 		}
 		return
@@ -269,11 +336,16 @@ func (w *worker) drop(l *link, class exchange.Class) {
 		return
 	}
 	l.closed = true
+	now := w.now()
+	if class == exchange.ConnectionLost && l.conn.GoAways() == 0 && len(w.facts.LostIdleSeconds) < maxConnectTimes {
+		w.facts.LostIdleSeconds = append(w.facts.LostIdleSeconds, float64(now-l.lastUsed)/1e9)
+	}
 	l.conn.Fail(class)
-	w.drain(l, w.now())
+	w.drain(l, now)
 	w.replace(l)
 	_ = l.dial.Close() // which takes it out of the poller, too
 	w.links[l.tag] = nil
+	w.freeTags = append(w.freeTags, l.tag)
 	w.open--
 	w.facts.Closed++
 }
@@ -297,14 +369,14 @@ func (w *worker) dial(at int) {
 		return
 	}
 	p := &w.places[at]
-	wait := p.backoff
+	wait, to := p.backoff, p.endpoint
 	p.backoff = min(max(firstBackoff, 2*p.backoff), lastBackoff)
 	w.dialling.Add(1)
 	go func() {
 		defer w.dialling.Done()
 		d := delivery{place: at}
 		if d.err = pause(w.ctx, wait); d.err == nil {
-			d.opened, d.err = w.connector.open(w.ctx)
+			d.opened, d.err = w.connector.open(w.ctx, to)
 		}
 		w.inbox.mu.Lock()
 		w.inbox.fresh = append(w.inbox.fresh, d)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sailplan-io/sailplan/loadgen/credential"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
@@ -16,6 +17,8 @@ type Options struct {
 	// Workers is the number of sending threads; 0 means 1. There are never more
 	// than connections.
 	Workers int
+	// Credential says how the plan's credential is got, where it has one.
+	Credential credential.Options
 }
 
 func (o Options) withDefaults(plan scenarios.Plan) Options {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
+	"github.com/sailplan-io/sailplan/loadgen/feed"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
@@ -191,6 +192,7 @@ func (d *director) conclude(facts *record.Phase, before usage) {
 	facts.Backends = map[string]int64{}
 	var sum gaps
 	slack := 0.0
+	var slow slowest
 	for _, f := range d.done {
 		facts.SendEnd = max(facts.SendEnd, time.Duration(f.sendEnd))
 		facts.End = max(facts.End, time.Duration(f.end))
@@ -203,6 +205,13 @@ func (d *director) conclude(facts *record.Phase, before usage) {
 		for class, n := range f.run.classes {
 			if n > 0 && exchange.Class(class) != exchange.Good {
 				facts.Errors[exchange.Class(class).String()] += n
+			}
+		}
+		slow.all = append(slow.all, f.run.slowest.all...)
+		if why := f.run.ended; why != nil && facts.Ended == record.EndedDone {
+			facts.EndedWhy = why.Error()
+			if !errors.Is(why, feed.ErrEnd) {
+				facts.Ended = record.EndedFailed
 			}
 		}
 		for backend, n := range f.run.backends {
@@ -219,6 +228,7 @@ func (d *director) conclude(facts *record.Phase, before usage) {
 		sum.sum += f.run.gaps.sum
 		sum.squares += f.run.gaps.squares
 	}
+	facts.Slowest = slow.facts(d.session.kinds)
 	facts.Generator.Threads = len(d.done)
 	facts.Generator.ArrivalGaps = sum.facts(len(d.done))
 	if facts.Counts.Intended > 0 {
@@ -244,6 +254,8 @@ func addConnections(to *record.Connections, c record.Connections) {
 	to.Closed += c.Closed
 	to.GoAways += c.GoAways
 	to.Retried += c.Retried
+	to.LocalPorts += c.LocalPorts
+	to.LostIdleSeconds = appendUpTo(to.LostIdleSeconds, c.LostIdleSeconds, maxConnectTimes)
 	if c.MaxStreams > 0 && (to.MaxStreams == 0 || c.MaxStreams < to.MaxStreams) {
 		to.MaxStreams = c.MaxStreams
 	}

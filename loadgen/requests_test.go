@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func TestRequests(t *testing.T) {
 			{Name: "post", Method: "POST", Path: "/p", Body: "hello", Headers: map[string]string{"Content-Type": "text/plain", "Host": "other.example.com", "User-Agent": "me"}},
 		},
 	}
-	got, err := requests(plan)
+	got, err := built(plan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +45,16 @@ func TestRequestsRefused(t *testing.T) {
 		"line break": {"X": "a\r\nb"}, "pseudo-header": {":path": "/"}, "no name": {"": "x"},
 	} {
 		plan := scenarios.Plan{Requests: []scenarios.Request{{Name: "r", Headers: headers}}}
-		if _, err := requests(plan); err == nil || !strings.Contains(err.Error(), `request "r"`) {
+		if _, err := built(plan); err == nil || !strings.Contains(err.Error(), `request "r"`) {
 			t.Errorf("%s: error %v, want one that names the request", name, err)
 		}
 	}
+}
+
+func built(plan scenarios.Plan) ([]exchange.Request, error) {
+	b, err := newBuilder(context.Background(), plan, nil, exchange.Field{})
+	if err != nil {
+		return nil, err
+	}
+	return b.requests(plan.Endpoint, exchange.Field{})
 }

@@ -22,7 +22,6 @@ type run struct {
 
 	start, sendEnd     int64 // nanoseconds since the base
 	interval, boundary int64 // boundary is where the current interval ends
-	timeout            int64
 	precise            bool
 
 	mostSlack int64 // when arrivals are batched
@@ -30,6 +29,7 @@ type run struct {
 	nextAt    int64 // of the next arrival
 	nextKind  int32
 	hasNext   bool
+	drawn     bool // of a closed loop: nextKind is the next
 	backlog   backlog
 	counts    record.Counts
 	statuses  [1000]int64
@@ -44,6 +44,10 @@ type run struct {
 	writes    int64   // system calls that requests left in
 	slackSum  float64 // of all arrivals, in nanoseconds
 	runDelay  float64 // of the thread when the phase began, seconds
+
+	slowest slowest // traces
+	starved bool    // a row of the feed is not there yet
+	ended   error   // why there are no more rows
 
 	aborted bool
 	drainBy int64 // when aborted
@@ -69,7 +73,7 @@ type workerFacts struct {
 // newRun prepares a phase for one of several workers.
 func newRun(plan scenarios.Plan, phase scenarios.Phase, worker, workers int) (*run, error) {
 	r := &run{
-		worker: worker, interval: int64(phase.Interval), timeout: int64(plan.Timeout),
+		worker: worker, interval: int64(phase.Interval),
 		precise: plan.Pacing == scenarios.Precise, backends: map[string]int64{},
 	}
 	if r.interval == 0 {
@@ -113,7 +117,7 @@ func (r *run) begin(start, duration int64) {
 // advance looks up the next arrival of this worker.
 func (r *run) advance() {
 	r.hasNext = false
-	if r.arrivals == nil {
+	if r.arrivals == nil || r.ended != nil {
 		return
 	}
 	for {

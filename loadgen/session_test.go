@@ -424,7 +424,7 @@ func TestTLS(t *testing.T) {
 	plan.Endpoint = scenarios.Endpoint{Scheme: "https", Authority: address, Address: address, Protocol: scenarios.ProtocolH2, TLS: scenarios.TLS{CAFile: file}}
 	plan.Requests = append(plan.Requests, scenarios.Request{Name: "put", Weight: 1, Method: "PUT", Path: "/", Body: strings.Repeat("u", 100_000)})
 
-	found, err := loadgen.Check(context.Background(), plan)
+	found, err := loadgen.Check(context.Background(), plan, loadgen.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -456,7 +456,7 @@ func wantCause(t *testing.T, plan scenarios.Plan, want dial.Cause) {
 	if _, err := loadgen.Open(context.Background(), plan, loadgen.Options{}); !errors.As(err, &failure) || failure.Cause != want {
 		t.Errorf("Open: %v, want %q", err, want)
 	}
-	if _, err := loadgen.Check(context.Background(), plan); !errors.As(err, &failure) || failure.Cause != want {
+	if _, err := loadgen.Check(context.Background(), plan, loadgen.Options{}); !errors.As(err, &failure) || failure.Cause != want {
 		t.Errorf("Check: %v, want %q", err, want)
 	}
 }
@@ -470,11 +470,11 @@ func TestWrongProtocol(t *testing.T) {
 	sealed.StartTLS()
 	defer sealed.Close()
 	plan := planFor(old.Listener.Addr().String())
-	if _, err := loadgen.Check(context.Background(), plan); err == nil || !strings.Contains(err.Error(), "HTTP/1") {
+	if _, err := loadgen.Check(context.Background(), plan, loadgen.Options{}); err == nil || !strings.Contains(err.Error(), "HTTP/1") {
 		t.Errorf("h2c to HTTP/1.1: %v, want an error that says so", err)
 	}
 	plan = planFor(sealed.Listener.Addr().String())
-	if _, err := loadgen.Check(context.Background(), plan); err == nil || !strings.Contains(err.Error(), "HTTP/1") && !strings.Contains(err.Error(), "TLS") {
+	if _, err := loadgen.Check(context.Background(), plan, loadgen.Options{}); err == nil || !strings.Contains(err.Error(), "HTTP/1") && !strings.Contains(err.Error(), "TLS") {
 		t.Errorf("h2c to TLS: %v, want an error that says so", err)
 	}
 	plan = planFor(sealed.Listener.Addr().String())

@@ -68,16 +68,19 @@ func (w *worker) dispatch(now int64) {
 				return
 			}
 		}
-		token, ok := w.take()
+		due := r.backlog.front()
+		v, ok := w.variation(due.kind)
 		if !ok {
 			break
 		}
-		due := r.backlog.front()
+		token, ok := w.take(due.kind)
+		if !ok {
+			break
+		}
 		r.backlog.pop()
-		rec := &w.records[token]
-		rec.intended, rec.kind = due.intended, due.kind
+		w.records[token].intended = due.intended
 		r.counts.Sent++
-		w.start(l, token)
+		w.start(l, token, v)
 		if !packed || !l.usable() {
 			w.offer(l)
 			l = nil
@@ -97,9 +100,14 @@ func (w *worker) resend(now int64) {
 			return
 		}
 		token := w.again[0]
+		v, ok := w.variation(w.records[token].kind)
+		if !ok {
+			w.offer(l)
+			return
+		}
 		w.again = w.again[:copy(w.again, w.again[1:])]
 		w.run.limit.sent(now)
-		w.start(l, token)
+		w.start(l, token, v)
 		w.offer(l)
 	}
 }
@@ -116,25 +124,41 @@ func (w *worker) fill(now int64) {
 			return
 		}
 		for l.usable() {
-			token, ok := w.take()
+			if !r.drawn { // a kind that waits for a row of the feed stays the next
+				r.nextKind, r.drawn = r.mix.Next(), true
+			}
+			v, ok := w.variation(r.nextKind)
 			if !ok {
 				w.offer(l)
 				return
 			}
-			rec := &w.records[token]
-			rec.intended, rec.kind = now, r.mix.Next()
+			token, ok := w.take(r.nextKind)
+			if !ok {
+				w.offer(l)
+				return
+			}
+			r.drawn = false
+			w.records[token].intended = now
 			r.counts.Intended++
 			r.counts.Sent++
-			w.start(l, token)
+			w.start(l, token, v)
 		}
 	}
 }
 
 // start sends a record's request on a link that has a free stream.
-func (w *worker) start(l *link, token uint32) {
+func (w *worker) start(l *link, token uint32, v *exchange.Variation) {
 	rec := &w.records[token]
 	rec.link = l
-	rec.slot = l.conn.Start(int(rec.kind), token, nil)
+	if w.traces != nil {
+		v = w.traces.mark(rec, v)
+	}
+	rec.slot = l.conn.Start(int(rec.kind), token, v)
+	if w.maxUses > 0 {
+		if l.uses--; l.uses <= w.maxUses/10 {
+			w.succeed(l)
+		}
+	}
 	if rec.retries == 0 {
 		l.fresh = append(l.fresh, token)
 	}
@@ -146,6 +170,7 @@ func (w *worker) start(l *link, token uint32) {
 func (w *worker) stamp(l *link, now int64) {
 	r := w.run
 	r.writes++
+	l.lastUsed = now
 	for _, token := range l.fresh {
 		rec := &w.records[token]
 		rec.sent = now
@@ -160,7 +185,7 @@ func (w *worker) stamp(l *link, now int64) {
 }
 
 // take returns an unused record, entered as the newest in flight.
-func (w *worker) take() (token uint32, ok bool) {
+func (w *worker) take(kind int32) (token uint32, ok bool) {
 	i := w.unused
 	if i >= 0 {
 		w.unused = w.records[i].after
@@ -171,13 +196,14 @@ func (w *worker) take() (token uint32, ok bool) {
 		w.records = append(w.records, exchangeRecord{})
 		i = int32(len(w.records) - 1)
 	}
-	w.records[i] = exchangeRecord{before: w.newest, after: -1}
-	if w.newest >= 0 {
-		w.records[w.newest].after = i
+	f := &w.flights[w.flightOf[kind]]
+	w.records[i] = exchangeRecord{kind: kind, before: f.newest, after: -1}
+	if f.newest >= 0 {
+		w.records[f.newest].after = i
 	} else {
-		w.oldest = i
+		f.oldest = i
 	}
-	w.newest = i
+	f.newest = i
 	w.inFlight++
 	w.run.peak = max(w.run.peak, w.inFlight)
 	return uint32(i), true
@@ -186,15 +212,16 @@ func (w *worker) take() (token uint32, ok bool) {
 // retire takes a record out of those in flight.
 func (w *worker) retire(token uint32) {
 	rec := &w.records[token]
+	f := &w.flights[w.flightOf[rec.kind]]
 	if rec.before >= 0 {
 		w.records[rec.before].after = rec.after
 	} else {
-		w.oldest = rec.after
+		f.oldest = rec.after
 	}
 	if rec.after >= 0 {
 		w.records[rec.after].before = rec.before
 	} else {
-		w.newest = rec.before
+		f.newest = rec.before
 	}
 	*rec = exchangeRecord{after: w.unused}
 	w.unused = int32(token)
@@ -211,6 +238,9 @@ func (w *worker) complete(d *exchange.Completion, now int64) {
 		hists := &r.set.requests[rec.kind]
 		observe(hists.Latency, now-rec.intended)
 		observe(hists.Service, now-rec.sent)
+		if rec.trace != [2]uint64{} {
+			r.slowest.add(rec, now-rec.intended)
+		}
 		r.answered(d.Status, d.Class, d.Backend)
 		r.counts.Messages += int64(d.Messages)
 		w.retire(d.Token)
@@ -257,12 +287,19 @@ func (w *worker) failed(token uint32, class exchange.Class) {
 
 // expire gives up what has waited for its timeout, sent or not.
 func (w *worker) expire(now int64) {
-	r := w.run
-	for w.oldest >= 0 {
-		token := w.oldest
+	for i := range w.flights {
+		w.expireOf(i, now)
+	}
+	w.giveUp(now)
+}
+
+func (w *worker) expireOf(list int, now int64) {
+	r, timeout := w.run, w.flights[list].timeout
+	for w.flights[list].oldest >= 0 {
+		token := w.flights[list].oldest
 		rec := &w.records[token]
-		if rec.intended+r.timeout > now {
-			break
+		if rec.intended+timeout > now {
+			return
 		}
 		l := rec.link
 		if l != nil {
@@ -272,22 +309,28 @@ func (w *worker) expire(now int64) {
 		} else {
 			w.forget(uint32(token))
 		}
-		observe(r.set.requests[rec.kind].Latency, r.timeout)
+		observe(r.set.requests[rec.kind].Latency, timeout)
+		if rec.trace != [2]uint64{} {
+			r.slowest.add(rec, timeout)
+		}
 		r.counts.TimedOut++
 		r.classes[exchange.TimedOut]++
 		w.retire(uint32(token))
-		if l != nil && l.conn.Leaving() && l.conn.Active() == 0 {
+		if l != nil && l.leaving() && l.conn.Active() == 0 {
 			w.push(l)   // the reset
 			w.settle(l) // closes it: nothing else would
 		}
 	}
-	w.giveUp(now)
 }
 
 // giveUp sheds what has waited for a stream until its timeout.
 func (w *worker) giveUp(now int64) {
 	r := w.run
-	for r.backlog.size > 0 && r.backlog.front().intended+r.timeout <= now {
+	for r.backlog.size > 0 {
+		front := r.backlog.front()
+		if front.intended+w.timeout(front.kind) > now {
+			return
+		}
 		r.backlog.pop()
 		r.shed(exchange.ShedWaiting)
 	}

@@ -1,9 +1,12 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
+	"github.com/sailplan-io/sailplan/loadgen/feed"
 	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
 )
 
 // worker is one sending thread and all that it owns: nothing here but the inbox
@@ -27,6 +32,7 @@ type worker struct {
 	ctx       context.Context // of the goroutines that open connections
 
 	links      []*link // by tag; nil: the tag is free
+	freeTags   []int32
 	generation int32
 	places     []place // one for each connection that the plan wants
 	open       int
@@ -34,12 +40,20 @@ type worker struct {
 	dirty      []*link   // links with something to write
 
 	records  []exchangeRecord
-	unused   int32 // free list of records, −1: none
-	oldest   int32 // records in flight, in order of sending; −1: none
-	newest   int32
+	unused   int32    // free list of records, −1: none
+	flights  []flight // records in flight, a list for each distinct timeout
+	flightOf []int32  // by kind: in which of them its records are
 	inFlight int64
 	again    []uint32 // records that wait to be sent again
 	maximum  int      // of records
+
+	feed      *feed.Feed           // nil: none
+	traces    *traces              // nil: no request carries a traceparent
+	kinds     [][]exchange.Request // by endpoint, when they are others than at the start
+	maxUses   int                  // requests that a connection carries; 0: any number
+	maxAge    int64                // of a connection, in nanoseconds; 0: any
+	ageCheck  int64                // when ages are looked at next
+	localPort [1 << 16 / 64]uint64 // a bit for each local port that was used
 
 	buffer, sealed []byte // for what comes in, plain and encrypted
 	run            *run
@@ -50,12 +64,19 @@ type worker struct {
 // exchangeRecord is one request that was sent and is not finished.
 type exchangeRecord struct {
 	intended, sent int64
-	link           *link // nil while it waits to be sent again
+	link           *link     // nil while it waits to be sent again
+	trace          [2]uint64 // identifier of its trace; 0: none
 	slot           int32
 	kind           int32
 	before, after  int32 // in the list of those in flight
 	retries        uint8
 	refused        bool // once already
+}
+
+// flight is the records in flight that share a timeout, in order of sending.
+type flight struct {
+	timeout        int64 // nanoseconds
+	oldest, newest int32 // −1: none
 }
 
 // progress is what other goroutines may know at any time.
@@ -71,7 +92,8 @@ type inbox struct {
 	length int64
 	abort  *run // the phase that is to end
 	stop   bool
-	broken error // the worker is gone
+	broken error                // the worker is gone
+	kinds  [][]exchange.Request // new ones, by endpoint; nil: as they were
 	fresh  []delivery
 }
 
@@ -86,17 +108,39 @@ type delivery struct {
 const readBuffer = 64 << 10
 
 // newWorker returns one of several workers.
-func newWorker(id, workers int, base time.Time, c *connector, connections int) (*worker, error) {
-	poll, err := newPoller(min(1024, connections+8), workers < runtime.GOMAXPROCS(0))
+func newWorker(id, workers int, base time.Time, c *connector, places []place) (*worker, error) {
+	poll, err := newPoller(min(1024, len(places)+8), workers < runtime.GOMAXPROCS(0))
 	if err != nil {
 		return nil, err
 	}
-	return &worker{
-		id: id, base: base, connector: c, poll: poll, places: make([]place, connections),
-		unused: -1, oldest: -1, newest: -1, maximum: 2*connections*c.config.MaxStreams + 64,
+	plan := c.builder.plan
+	w := &worker{
+		id: id, base: base, connector: c, poll: poll, places: places,
+		unused: -1, maximum: 2*len(places)*plan.Connections.StreamsPerConnection + 64,
+		maxUses: plan.Connections.MaxRequests, maxAge: int64(plan.Connections.MaxAge),
 		buffer: make([]byte, readBuffer), sealed: make([]byte, readBuffer),
-	}, nil
+	}
+	w.flights, w.flightOf = flights(plan)
+	return w, nil
 }
+
+// flights returns a list for each distinct timeout of a plan's requests, and which
+// of them each kind of request belongs to.
+func flights(plan scenarios.Plan) (lists []flight, of []int32) {
+	for _, r := range plan.Requests {
+		timeout := int64(cmp.Or(r.Timeout, plan.Timeout))
+		at := slices.IndexFunc(lists, func(f flight) bool { return f.timeout == timeout })
+		if at < 0 {
+			at = len(lists)
+			lists = append(lists, flight{timeout: timeout, oldest: -1, newest: -1})
+		}
+		of = append(of, int32(at))
+	}
+	return lists, of
+}
+
+// timeout returns that of a kind of request, in nanoseconds.
+func (w *worker) timeout(kind int32) int64 { return w.flights[w.flightOf[kind]].timeout }
 
 // now returns the nanoseconds since the base, by the monotonic clock.
 func (w *worker) now() int64 { return int64(time.Since(w.base)) }
@@ -130,6 +174,7 @@ func (w *worker) loop() {
 		if w.run != nil {
 			now = w.now()
 			w.expire(now)
+			w.retireAged(now)
 			w.send(now)
 		}
 		w.flush()
@@ -165,14 +210,23 @@ func (w *worker) patience(now int64) int64 {
 	if now < r.start {
 		until = min(until, r.start)
 	}
-	if w.oldest >= 0 {
-		until = min(until, w.records[w.oldest].intended+r.timeout)
+	for i := range w.flights {
+		if f := &w.flights[i]; f.oldest >= 0 {
+			until = min(until, w.records[f.oldest].intended+f.timeout)
+		}
+	}
+	if w.maxAge > 0 {
+		until = min(until, w.ageCheck)
+	}
+	if r.starved {
+		until = min(until, now+starvedPause)
 	}
 	if len(w.again) > 0 && !r.limit.allows(now) {
 		until = min(until, r.limit.at())
 	}
 	if r.backlog.size > 0 {
-		until = min(until, r.backlog.front().intended+r.timeout)
+		front := r.backlog.front()
+		until = min(until, front.intended+w.timeout(front.kind))
 	}
 	if r.aborted {
 		until = min(until, r.drainBy)
@@ -218,8 +272,17 @@ func (w *worker) collect() (stop bool) {
 	r, start, length := w.inbox.run, w.inbox.start, w.inbox.length
 	abort, fresh := w.inbox.abort, w.inbox.fresh
 	stop = w.inbox.stop
-	w.inbox.run, w.inbox.abort, w.inbox.fresh = nil, nil, nil
+	kinds := w.inbox.kinds
+	w.inbox.run, w.inbox.abort, w.inbox.fresh, w.inbox.kinds = nil, nil, nil, nil
 	w.inbox.mu.Unlock()
+	if kinds != nil {
+		w.kinds = kinds
+		for _, l := range w.links {
+			if l != nil {
+				l.conn.Update(kinds[l.endpoint])
+			}
+		}
+	}
 	for _, d := range fresh {
 		w.deliver(d)
 	}
@@ -281,16 +344,17 @@ func (w *worker) finish(now int64) {
 	if !done && !(r.aborted && now >= r.drainBy) {
 		return
 	}
-	for token := w.oldest; token >= 0; token = w.records[token].after {
-		// Unanswered when the load was stopped: they stay in flight in the counts.
-		if rec := &w.records[token]; rec.link != nil {
-			rec.link.conn.Cancel(rec.slot)
-			w.touch(rec.link)
-		}
-	}
 	left := w.inFlight
-	for w.oldest >= 0 {
-		w.retire(uint32(w.oldest))
+	for i := range w.flights {
+		for w.flights[i].oldest >= 0 {
+			// Unanswered when the load was stopped: they stay in flight in the counts.
+			token := w.flights[i].oldest
+			if rec := &w.records[token]; rec.link != nil {
+				rec.link.conn.Cancel(rec.slot)
+				w.touch(rec.link)
+			}
+			w.retire(uint32(token))
+		}
 	}
 	w.flush()
 	w.run = nil
@@ -303,6 +367,9 @@ func (w *worker) finish(now int64) {
 func (w *worker) takeFacts() record.Connections {
 	facts := w.facts
 	facts.Open = w.open
+	for _, ports := range w.localPort {
+		facts.LocalPorts += bits.OnesCount64(ports)
+	}
 	w.facts = record.Connections{TLSVersion: facts.TLSVersion, CipherSuite: facts.CipherSuite, MaxStreams: facts.MaxStreams}
 	return facts
 }

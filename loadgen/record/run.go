@@ -116,8 +116,18 @@ type Phase struct {
 	Backends   map[string]int64 `json:"backends,omitempty"` // answers by the backend that named itself
 	Generator  Generator        `json:"generator"`
 	Connection Connections      `json:"connections"`
+	// Slowest are the slowest requests that carried a traceparent, at most twenty.
+	Slowest []Trace `json:"slowest,omitempty"`
 	// Recorded is filled in by the Writer; a reader checks the series against it.
 	Recorded Recorded `json:"recorded"`
+}
+
+// Trace is a request that carried a traceparent.
+type Trace struct {
+	ID             string        `json:"traceId"` // 32 hexadecimal digits, as Jaeger and Zipkin know it
+	Request        string        `json:"request"`
+	At             time.Duration `json:"atNanos"` // intended instant
+	LatencySeconds float64       `json:"latencySeconds"`
 }
 
 // Recorded is how much of a phase went into the series.
@@ -198,4 +208,8 @@ type Connections struct {
 	ConnectSeconds   []float64 `json:"connectSeconds,omitempty"`   // TCP, one value per connection opened, at most 1 000
 	HandshakeSeconds []float64 `json:"handshakeSeconds,omitempty"` // TLS, likewise
 	MaxInFlight      int64     `json:"maxInFlight"`                // over all connections together
+	// LostIdleSeconds is for how long connections had been idle when the peer, or
+	// something between, ended them without a word: the first 1 000.
+	LostIdleSeconds []float64 `json:"lostIdleSeconds,omitempty"`
+	LocalPorts      int       `json:"localPorts,omitempty"` // distinct ones that were used since the session began
 }

@@ -124,7 +124,7 @@ func start(ctx context.Context, command string, options Options) (_ *runner, _ c
 
 // preflight finds out, before anything is recorded, whether a run can succeed.
 func (r *runner) preflight(ctx context.Context) error {
-	found, err := loadgen.Check(ctx, r.plan)
+	found, err := loadgen.Check(ctx, r.plan, loadgen.Options{})
 	if err != nil {
 		return fmt.Errorf("preflight: %w", err)
 	}
