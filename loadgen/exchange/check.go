@@ -34,8 +34,7 @@ func (c *Check) Data(p *Progress, piece []byte) {
 // which ends with its first matched bytes, and a piece.
 func (c *Check) crosses(matched int, piece []byte) bool {
 	for before := matched; before > 0; before-- {
-		rest := c.Body[before:]
-		if len(rest) <= len(piece) && bytes.HasPrefix(piece, rest) && bytes.HasSuffix(c.Body[:matched], c.Body[:before]) {
+		if bytes.HasPrefix(piece, c.Body[before:]) && bytes.HasSuffix(c.Body[:matched], c.Body[:before]) {
 			return true
 		}
 	}

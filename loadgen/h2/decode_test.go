@@ -214,6 +214,32 @@ func TestDecoderExamples(t *testing.T) {
 	}
 }
 
+// TestNameOfEvictedEntry: a field may take its name from an entry that it evicts
+// (RFC 7541, section 4.4), also when the table's memory is tidied up for it.
+func TestNameOfEvictedEntry(t *testing.T) {
+	for _, value := range []int{10, 1000, 1900, 2500, 3000, 3900, 4040, 4100} {
+		for before := range 300 {
+			d := newTestDecoder("x-name", "x-pad")
+			x := hpack.NewDecoder(decoderTable, nil)
+			more, block := before%7, []byte(nil)
+			insert := func(name string, n int) {
+				block = appendPlain(appendPlain(append(block, 0x40), name), strings.Repeat("v", n))
+			}
+			for range before {
+				insert("x-pad", 13*before%97)
+			}
+			insert("x-name", 20)
+			for range more {
+				insert("x-pad", 100*more)
+			}
+			block = appendPlain(appendInt(block, 0x40, 6, uint64(staticLength+1+more)), strings.Repeat("v", value))
+			if !agree(t, d, x, block) {
+				t.Fatalf("refused: %v", d.err)
+			}
+		}
+	}
+}
+
 func TestDecoderRefuses(t *testing.T) {
 	tests := []struct {
 		name, block string
@@ -230,6 +256,7 @@ func TestDecoderRefuses(t *testing.T) {
 		{"a string of 2^60 bytes", "\x40\x01a\x7f\x80\x80\x80\x80\x80\x80\x80\x80\x10", errTruncated},
 		{"end of string in a string", "\x40\x01a\x84\xff\xff\xff\xff", errHuffman},
 		{"padding of a whole octet", "\x40\x01a\x82\x1f\xff", errHuffman},
+		{"padding of exactly an octet", "\x40\x01a\x82\xf8\xff", errHuffman},
 		{"padding with zeros", "\x40\x01a\x81\x00", errHuffman},
 		{"table above 4096", "\x3f\xe2\x1f", errTooLarge},
 		{"size behind a field", "\x88\x20", errLate},
