@@ -23,11 +23,15 @@ type Conditions struct {
 
 // ConditionsOf returns the conditions of a run.
 func ConditionsOf(run record.Run) Conditions {
+	perConnection := run.Scenario.Connections.StreamsPerConnection
+	if t := run.Scenario.Target; t != nil && t.Protocol == scenarios.ProtocolHTTP1 {
+		perConnection = 1
+	}
 	return Conditions{
 		Objectives: run.Scenario.Objectives,
 		Host:       run.Host,
 		Components: run.Components,
-		Streams:    run.Scenario.Connections.Count * run.Scenario.Connections.StreamsPerConnection,
+		Streams:    run.Scenario.Connections.Count * perConnection,
 		Pacing:     run.Scenario.Load.Pacing,
 	}
 }

@@ -347,3 +347,18 @@ func deny(p *record.PhaseData, after int, share float64) {
 	}
 	p.Counts.Denied = p.Timeline[len(p.Timeline)-1].Counts.Denied
 }
+
+// HTTP/1.1 has one request in flight on a connection, whatever the scenario says.
+func TestConditionsOfHTTP1(t *testing.T) {
+	run := record.Run{Scenario: scenarios.Scenario{
+		Target:      &scenarios.Target{Protocol: scenarios.ProtocolHTTP1},
+		Connections: scenarios.Connections{Count: 8, StreamsPerConnection: 100},
+	}}
+	if got := ConditionsOf(run).Streams; got != 8 {
+		t.Errorf("HTTP/1.1 over 8 connections: got %d requests in flight at the most, want 8", got)
+	}
+	run.Scenario.Target.Protocol = scenarios.ProtocolH2
+	if got := ConditionsOf(run).Streams; got != 800 {
+		t.Errorf("HTTP/2 over 8 connections: got %d requests in flight at the most, want 800", got)
+	}
+}
