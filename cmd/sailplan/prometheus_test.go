@@ -80,7 +80,7 @@ func observe(t *testing.T) observed {
 		t.Fatal(err)
 	}
 	accounting := ""
-	for _, group := range groupsOf(t, o.lab.Process.Pid) {
+	for _, group := range groupsOf(o.lab.Process.Pid) {
 		if strings.HasSuffix(group, "-gateway-0") && groupUsage(group) > 0 {
 			accounting = group
 		}

@@ -67,15 +67,14 @@ func (c *command) inPhase(name string) func() bool {
 			return false
 		}
 		data, err := os.ReadFile(files[0])
-		return err == nil && bytes.Contains(data, fmt.Appendf(nil, `"phase-start","phase":%d,"subject":%q`, bytes.Count(data, []byte(`"phase-end"`)), name))
+		return err == nil && bytes.Contains(data, fmt.Appendf(nil, `"phase-start","phase":%d,"subject":"%s`, bytes.Count(data, []byte(`"phase-end"`)), name))
 	}
 }
 
 // groupsOf returns the cgroups that a run has made.
-func groupsOf(t *testing.T, pid int) (found []string) {
-	t.Helper()
+func groupsOf(pid int) (found []string) {
 	prefix := fmt.Sprintf("sailplan-%d-", pid)
-	err := filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, err error) error {
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // others' groups come and go
 		}
@@ -84,9 +83,6 @@ func groupsOf(t *testing.T, pid int) (found []string) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return found
 }
 
@@ -119,12 +115,12 @@ func TestEndInEveryStage(t *testing.T) {
 		run    func(t *testing.T) *command
 		phase  string
 		signal syscall.Signal
-		c      *command
+		caught <-chan caught
 	}
 	embedded := func(t *testing.T) *command { return size(t, queueScenario) }
 	moments := []moment{
-		{name: "interrupted in the search", run: embedded, phase: "search 2", signal: syscall.SIGINT},
-		{name: "killed in the search", run: embedded, phase: "search 2", signal: syscall.SIGKILL},
+		{name: "interrupted in the search", run: embedded, phase: "search ", signal: syscall.SIGINT},
+		{name: "killed in the search", run: embedded, phase: "search ", signal: syscall.SIGKILL},
 		{name: "interrupted in the proof", run: embedded, phase: "above", signal: syscall.SIGINT},
 	}
 	if envoyPath != "" {
@@ -134,27 +130,24 @@ func TestEndInEveryStage(t *testing.T) {
 		})
 	}
 	for i := range moments {
-		moments[i].c = moments[i].run(t)
+		moments[i].caught = catch(moments[i].run(t), moments[i].phase, moments[i].signal)
 	}
 	for _, m := range moments {
 		t.Run(m.name, func(t *testing.T) {
-			c := m.c
-			for attempt := 1; !c.reaches(c.inPhase(m.phase)); attempt++ {
+			got := <-m.caught
+			for attempt := 1; got.err != nil; attempt++ {
 				// A machine that is held up by others leads to no answer, long before that phase.
-				if attempt == 3 || c.ProcessState == nil || c.ProcessState.ExitCode() != 4 {
-					t.Fatalf("%s was not reached: %v", m.phase, c.ProcessState)
+				if attempt == 3 || got.c.wait() != 4 {
+					t.Fatal(got.err)
 				}
-				c = m.run(t)
+				got = <-catch(m.run(t), m.phase, m.signal)
 			}
+			c, lab := got.c, got.lab
 			c.t = t
-			lab, groups := children(c.Process.Pid), groupsOf(t, c.Process.Pid)
 			if len(lab) != 3 {
 				t.Errorf("children: got %v, want gateway, sidecar and service", lab)
 			}
-			limited(t, groups)
-			if err := c.Process.Signal(m.signal); err != nil {
-				t.Fatal(err)
-			}
+			limited(t, got.groups)
 			code, ended := 130, "interrupted"
 			if m.signal == syscall.SIGKILL {
 				code, ended = -1, ""
@@ -166,7 +159,7 @@ func TestEndInEveryStage(t *testing.T) {
 			if m.signal == syscall.SIGKILL {
 				c.startAgain()
 			}
-			if left := groupsOf(t, c.Process.Pid); len(left) > 0 {
+			if left := groupsOf(c.Process.Pid); len(left) > 0 {
 				t.Errorf("cgroups left: %v", left)
 			}
 			if left, _ := os.ReadDir(filepath.Join(c.dir, ".cache", "state")); len(left) > 0 {
@@ -175,6 +168,32 @@ func TestEndInEveryStage(t *testing.T) {
 			checkReport(t, c.runDir(), ended)
 		})
 	}
+}
+
+// caught is a run that a signal was sent to, and what it had made by then.
+type caught struct {
+	c      *command
+	lab    map[int]string
+	groups []string
+	err    error
+}
+
+// catch waits for a phase in the background and then sends the signal, so that
+// no phase is missed while another run is looked at.
+func catch(c *command, phase string, signal syscall.Signal) <-chan caught {
+	done := make(chan caught, 1)
+	go func() {
+		got := caught{c: c}
+		if !c.reaches(c.inPhase(phase)) {
+			got.err = fmt.Errorf("%s was not reached", phase)
+			_ = c.Process.Kill() // it has ended as a rule
+		} else {
+			got.lab, got.groups = children(c.Process.Pid), groupsOf(c.Process.Pid)
+			got.err = c.Process.Signal(signal)
+		}
+		done <- got
+	}()
+	return done
 }
 
 // startAgain starts a lab where a run was killed, which removes what that run
@@ -227,7 +246,7 @@ func TestEnvoyThatDiesEndsTheRun(t *testing.T) {
 				}
 			}
 			gone(t, lab)
-			if left := groupsOf(t, c.Process.Pid); len(left) > 0 {
+			if left := groupsOf(c.Process.Pid); len(left) > 0 {
 				t.Errorf("cgroups left: %v", left)
 			}
 			checkReport(t, c.runDir(), "failed")
