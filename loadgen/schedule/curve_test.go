@@ -12,11 +12,26 @@ import (
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
-type points = []scenarios.CurvePoint
+// point is a scenarios.CurvePoint that can be written in short.
+type point struct {
+	At  time.Duration
+	RPS float64
+}
+
+type points []point
+
+// curve returns the points as a phase has them.
+func (p points) curve() []scenarios.CurvePoint {
+	curve := make([]scenarios.CurvePoint, len(p))
+	for i := range p {
+		curve[i] = scenarios.CurvePoint(p[i])
+	}
+	return curve
+}
 
 // curved is a phase with a curve.
 func curved(process scenarios.Process, curve points, seed uint64) scenarios.Phase {
-	return scenarios.Phase{Name: "curve", Process: process, Duration: curve[len(curve)-1].At, Curve: curve, Seed: seed}
+	return scenarios.Phase{Name: "curve", Process: process, Duration: curve[len(curve)-1].At, Curve: curve.curve(), Seed: seed}
 }
 
 // area returns ∫ rate from the start to an instant by the trapezium rule, which
@@ -55,7 +70,10 @@ func checkConstant(t *testing.T, curve points, step int) {
 	if n := float64(len(got)); math.Abs(n-whole) > 1+1e-9*whole {
 		t.Fatalf("%d arrivals, want %.3f", len(got), whole)
 	}
-	for k := 0; k < len(got); k += step {
+	for k := 0; k < len(got); k++ {
+		if k%step != 0 && k < len(got)-50 { // the end is where rounding shows
+			continue
+		}
 		want := new(big.Rat).SetInt64(int64(k))
 		if before := area(curve, max(0, got[k]-2)); before.Cmp(want) > 0 {
 			t.Fatalf("arrival %d at %d ns is late: the area has passed it 2 ns before", k, got[k])
@@ -76,7 +94,7 @@ func TestCurveIsExact(t *testing.T) {
 		{"flat", points{{0, 300_000}, {10 * s, 300_000}}, 3_000_000},
 		{"ramp from nothing", points{{0, 0}, {10 * s, 1000}}, 5000},
 		{"ramp to nothing", points{{0, 1000}, {10 * s, 0}}, 5000},
-		{"long ramp to nothing", points{{0, 20}, {day, 0}}, 864_000},
+		{"long ramp to nothing", points{{0, 100}, {day, 0}}, 4_320_000},
 		{"slight slope", points{{0, 1000}, {hour, 1000.000001}}, 3_600_001},
 		{"jumps and silence", points{{0, 0}, {s, 0}, {s, 100}, {2 * s, 100}, {2 * s, 0}, {5 * s, 0}, {5 * s, 10}, {6 * s, 10}}, 110},
 		{"silence at the end", points{{0, 50}, {2 * s, 50}, {2 * s, 0}, {9 * s, 0}}, 100},
@@ -119,10 +137,10 @@ func randomCurve(r *rand.Rand) points {
 	curve[0].RPS = rate()
 	for range 1 + r.IntN(12) {
 		if r.IntN(3) == 0 {
-			curve = append(curve, scenarios.CurvePoint{At: at, RPS: rate()})
+			curve = append(curve, point{at, rate()})
 		}
 		at += time.Duration(1 + r.Int64N(int64(3*time.Second)))
-		curve = append(curve, scenarios.CurvePoint{At: at, RPS: rate()})
+		curve = append(curve, point{at, rate()})
 	}
 	return curve
 }
@@ -131,7 +149,7 @@ func TestRandomCurves(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	for range 200 {
 		curve := randomCurve(r)
-		if scenarios.CheckCurve(curve, curve[len(curve)-1].At) != nil {
+		if scenarios.CheckCurve(curve.curve(), curve[len(curve)-1].At) != nil {
 			continue // nothing but silence
 		}
 		checkConstant(t, curve, 97)
@@ -271,7 +289,7 @@ func TestNothingIsAllocatedOnACurve(t *testing.T) {
 func BenchmarkNextOnACurve(b *testing.B) {
 	var curve points
 	for i := range 1000 {
-		curve = append(curve, scenarios.CurvePoint{At: time.Duration(i) * time.Hour, RPS: 1e6 * float64(i%2)})
+		curve = append(curve, point{time.Duration(i) * time.Hour, 1e6 * float64(i%2)})
 	}
 	for _, process := range []scenarios.Process{scenarios.Constant, scenarios.Poisson} {
 		b.Run(string(process), func(b *testing.B) {
