@@ -90,7 +90,7 @@ func TestFindMax(t *testing.T) {
 	url := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) {
 		one.Lock()
 		defer one.Unlock()
-		time.Sleep(2 * time.Millisecond)
+		<-time.After(2 * time.Millisecond)
 		fmt.Fprint(w, "hello")
 	})
 	c := start(t, nil, "run", url, "--find-max", "--objective", "p90<100ms", "--max-rate", "5000/s", "--duration", "1s", "--json", "-", "--out", "run")
@@ -121,25 +121,19 @@ func TestListen(t *testing.T) {
 	c := start(t, nil, "run", url, "--rate", "100/s", "--duration", "4s", "--listen", "127.0.0.1:0", "--out", "run")
 	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+/metrics`)
 	sent := regexp.MustCompile(`sailplan_requests_total\{state="answered"\} ([1-9]\d*)`)
-	deadline := time.Now().Add(20 * time.Second)
-	page := ""
-	for !sent.MatchString(page) {
-		if time.Now().After(deadline) {
-			t.Fatalf("no figures within 20 s: %q\n%s", page, c.stderr.String())
-		}
-		time.Sleep(100 * time.Millisecond)
+	c.until("figures of answered requests", func() bool {
 		at := address.FindString(c.stderr.String())
 		if at == "" {
-			continue
+			return false
 		}
 		answer, err := http.Get(at)
 		if err != nil {
-			continue
+			return false
 		}
-		body, _ := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		page = string(body)
-	}
+		defer answer.Body.Close()
+		page, err := io.ReadAll(answer.Body)
+		return err == nil && sent.Match(page)
+	})
 	if code := c.wait(); code != 0 && code != 4 {
 		t.Errorf("exit code: got %d, want 0", code)
 	}
