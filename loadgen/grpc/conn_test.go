@@ -151,6 +151,11 @@ func answers() []struct {
 		{"good without a message", unary, whole(nil, "grpc-status", "0"), exchange.Answered, exchange.GRPCInternal, 0},
 		{"two messages for one", unary, whole(slicesOf(1, 1), "grpc-status", "0"), exchange.Answered, exchange.GRPCInternal, 2},
 		{"good, but cut short", streaming, whole(three[:40], "grpc-status", "0"), exchange.Answered, exchange.GRPCInternal, 2},
+		{"206 that is good otherwise", unary, func(s *server) {
+			s.headers(1, false, ":status", "206", "content-type", grpc)
+			s.data(1, 9, false, framed(0, 1))
+			s.headers(1, true, "grpc-status", "0")
+		}, exchange.Answered, exchange.GRPCOther, 1},
 		{"204", unary, only(":status", "204"), exchange.Answered, exchange.GRPCOther, 0},
 		{"503 of a proxy", unary, func(s *server) {
 			s.headers(1, false, ":status", "503", "server", "envoy")
@@ -202,17 +207,17 @@ func TestSlotsBeginAnew(t *testing.T) {
 	s.data(1, 7, false, slicesOf(1, 2, 3)[:12])
 	s.feed(1 << 20)
 	s.conn.Cancel(slot)
-	s.conn.Update([]exchange.Request{{Call: &exchange.Call{}}, {}, {}, {}})
+	s.conn.Update([]exchange.Request{unary: {Call: &exchange.Call{ServerStreaming: true}}, checked: {}})
 	if again := s.conn.Start(unary, 2, nil); again != slot {
 		t.Fatalf("slot %d, want %d again", again, slot)
 	}
 	s.data(1, 7, false, []byte{9, 9, 9}) // crosses the reset
 	s.head(3)
-	s.data(3, 100, false, framed(0, 1))
+	s.data(3, 100, false, slicesOf(1, 1))
 	s.headers(3, true, "grpc-status", "0")
 	s.feed(1 << 20)
-	if d := s.conn.Done(); len(d) != 1 || d[0].Token != 2 || d[0].Class != exchange.Good || d[0].Messages != 1 || d[0].Backend != "pod-1" {
-		t.Errorf("ended: %+v, want token 2, good, one message of pod-1", d)
+	if d := s.conn.Done(); len(d) != 1 || d[0].Token != 2 || d[0].Class != exchange.Good || d[0].Messages != 2 || d[0].Backend != "pod-1" {
+		t.Errorf("ended: %+v, want token 2, good, two messages of pod-1", d)
 	}
 }
 

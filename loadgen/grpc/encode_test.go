@@ -80,8 +80,13 @@ func TestEncoderForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = e.Append(nil, []byte(`{"responseSize": 9, "x": 1}`))
-	if got, err := e.Append(nil, []byte(`{}`)); err != nil || len(got) != prefixSize {
-		t.Errorf("an empty message became % x, %v; want a prefix alone", got, err)
+	for _, empty := range []string{"", "{}"} {
+		if got, err := e.Append(nil, []byte(empty)); err != nil || len(got) != prefixSize {
+			t.Errorf("%q became % x, %v; want a prefix alone", empty, got, err)
+		}
+		if _, err := e.Append(nil, []byte(`{"responseSize": 7}`)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -50,12 +50,10 @@ func (m *messages) head(b []byte) []byte {
 	case len(b) >= prefixSize:
 		m.left, m.prefix = binary.BigEndian.Uint32(b[1:]), prefixSize
 		return b[prefixSize:]
-	default:
-		m.left = 0
 	}
 	m.prefix++
 	return b[1:]
 }
 
-// whole reports whether the body may end here.
-func (m *messages) whole() bool { return m.prefix == 0 && !m.broken }
+// whole reports whether the body may end here, which one that is broken never may.
+func (m *messages) whole() bool { return m.prefix == 0 }

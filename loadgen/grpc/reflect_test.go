@@ -108,6 +108,9 @@ func TestReflectOverTLS(t *testing.T) {
 func TestReflectSendsMetadata(t *testing.T) {
 	check := google.ChainStreamInterceptor(func(srv any, stream google.ServerStream, _ *google.StreamServerInfo, handler google.StreamHandler) error {
 		got, _ := metadata.FromIncomingContext(stream.Context())
+		if authority := got.Get(":authority"); len(authority) != 1 || authority[0] != "shop.test" {
+			return status.Errorf(codes.InvalidArgument, "asked for %s", authority)
+		}
 		if values := got.Get("authorization"); len(values) != 1 || values[0] != "Bearer x" {
 			return status.Error(codes.Unauthenticated, "who are you?")
 		}
@@ -115,11 +118,13 @@ func TestReflectSendsMetadata(t *testing.T) {
 	})
 	address := serve(t, func(s *google.Server) { testService(s); reflection.RegisterV1(s) }, check)
 	methods := []string{"grpc.testing.TestService/UnaryCall"}
-	_, err := Reflect(bounded(t), ReflectOptions{Address: address, Metadata: []exchange.Field{{Name: "authorization", Value: "Bearer x"}}}, methods)
+	_, err := Reflect(bounded(t), ReflectOptions{
+		Address: address, Authority: "shop.test", Metadata: []exchange.Field{{Name: "authorization", Value: "Bearer x"}},
+	}, methods)
 	if err != nil {
 		t.Error(err)
 	}
-	_, err = Reflect(bounded(t), ReflectOptions{Address: address}, methods)
+	_, err = Reflect(bounded(t), ReflectOptions{Address: address, Authority: "shop.test"}, methods)
 	wantError(t, err, "who are you?")
 }
 
