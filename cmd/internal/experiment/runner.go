@@ -232,7 +232,7 @@ func (r *runner) phase(ctx context.Context, spec scenarios.Phase) (analysis.Phas
 		return analysis.PhaseSummary{}, record.PhaseData{}, err
 	}
 	spec.Seed = scenarios.PhaseSeed(r.plan.Seed, r.phases)
-	if counts(spec.Kind) {
+	if counts(spec.Kind) && len(spec.Curve) == 0 { // a curve says how long it lasts
 		spec.Duration = max(spec.Duration, r.shortest)
 	}
 	if spec.Interval == 0 {
