@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 		runServer()
 		return
 	}
+	if file := os.Getenv(delayedEnv); file != "" {
+		runDelayed(file)
+		return
+	}
 	if address := os.Getenv(generatorEnv); address != "" {
 		runGenerator(address)
 		return
@@ -73,9 +77,16 @@ func runServer() {
 
 // serverProcess starts a server in a process of its own.
 func serverProcess(t testing.TB) string {
+	address, _ := another(t, serverEnv+"=1")
+	return address
+}
+
+// another starts this program with a setting of the environment that makes it
+// another, which says its address first and lives until its input ends.
+func another(t testing.TB, environment string) (address string, process *os.Process) {
 	t.Helper()
 	command := exec.Command(os.Args[0])
-	command.Env = append(os.Environ(), serverEnv+"=1")
+	command.Env = append(os.Environ(), environment)
 	stdin, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -91,11 +102,11 @@ func serverProcess(t testing.TB) string {
 		_ = stdin.Close()
 		_ = command.Wait()
 	})
-	address, err := bufio.NewReader(stdout).ReadString('\n')
+	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(address)
+	return strings.TrimSpace(line), command.Process
 }
 
 // serve starts an HTTP/2 server in cleartext and returns its address.

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -141,22 +142,28 @@ func TestServerFreeze(t *testing.T) {
 }
 
 func freeze(t *testing.T) (complaints []string) {
-	var gate sync.RWMutex
-	plan := planFor(serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		gate.RLock()
-		defer gate.RUnlock()
-		w.WriteHeader(http.StatusNoContent)
-	})))
+	address, server := another(t, serverEnv+"=1")
+	plan := planFor(address)
 	var stood time.Duration
+	done := make(chan struct{})
 	freezer := time.AfterFunc(2*time.Second, func() {
-		gate.Lock()
+		defer close(done)
+		if err := server.Signal(syscall.SIGSTOP); err != nil {
+			t.Error(err)
+		}
 		begin := time.Now()
 		thaw := time.NewTimer(time.Second)
 		<-thaw.C
 		stood = time.Since(begin)
-		gate.Unlock()
+		if err := server.Signal(syscall.SIGCONT); err != nil {
+			t.Error(err)
+		}
 	})
-	defer freezer.Stop()
+	defer func() {
+		if !freezer.Stop() {
+			<-done
+		}
+	}()
 	sink := &collect{}
 	facts, err := loadgen.Run(context.Background(), plan, scenarios.Phase{
 		Process: scenarios.Constant, Rate: scenarios.PerSecond(1000), Duration: 6 * time.Second,

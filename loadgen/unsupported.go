@@ -22,7 +22,9 @@ func Run(context.Context, scenarios.Plan, scenarios.Phase, Sink, Options) (recor
 }
 
 // Check returns dial.ErrPlatform.
-func Check(context.Context, scenarios.Plan, Options) (Reachable, error) { return Reachable{}, dial.ErrPlatform }
+func Check(context.Context, scenarios.Plan, Options) (Reachable, error) {
+	return Reachable{}, dial.ErrPlatform
+}
 
 // Phase returns dial.ErrPlatform.
 func (*Session) Phase(context.Context, scenarios.Phase, Sink) (record.Phase, error) {
