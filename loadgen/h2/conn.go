@@ -47,6 +47,7 @@ type Conn struct {
 	encoder  encoder
 	decoder  decoder
 	meta     meta
+	latest   latest
 	backends backends
 
 	streams   []stream

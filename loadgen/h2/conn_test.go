@@ -339,3 +339,62 @@ func TestForeignPeers(t *testing.T) {
 		}
 	}
 }
+
+// TestSameBlockAgain: a header block of the same bytes means something else when
+// the table has changed in between, and after an update of what is wanted.
+func TestSameBlockAgain(t *testing.T) {
+	p := greeted(t)
+	id, token := uint32(1), uint32(0)
+	get := func(block string) exchange.Completion {
+		t.Helper()
+		token++
+		p.conn.Start(0, token, nil)
+		p.write(func(f *http2.Framer) error {
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte(block), EndStream: true, EndHeaders: true})
+		})
+		id += 2
+		p.want(nil)
+		return p.done()[0]
+	}
+	backend := func(name string) string {
+		return "\x88" + string(appendPlain(appendPlain([]byte{0x40}, "x-backend"), name))
+	}
+	get(backend("a"))
+	for range 3 {
+		if got := get("\x88\xbe").Backend; got != "a" {
+			t.Errorf("backend %q, want a", got)
+		}
+	}
+	get(backend("b"))
+	for range 3 {
+		if got := get("\x88\xbe").Backend; got != "b" {
+			t.Errorf("backend %q, want b", got)
+		}
+	}
+	get("\x20\x3f\xe1\x1f\x88") // empties the table
+	if err := func() error {
+		p.conn.Start(0, 99, nil)
+		p.write(func(f *http2.Framer) error {
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte("\x88\xbe"), EndStream: true, EndHeaders: true})
+		})
+		return p.feed()
+	}(); err == nil {
+		t.Error("an index that the table has lost is taken")
+	}
+	p = greeted(t)
+	id = 1
+	get("\x88\x40\x06x-late\x02on")
+	get("\x88\xbe")
+	get("\x88\xbe")
+	requests := testConfig().Requests
+	requests[0].Check = &exchange.Check{Header: exchange.Field{Name: "x-late", Value: "on"}}
+	p.conn.Update(requests)
+	for range 2 {
+		if got := get("\x88\xbe").Class; got != exchange.Good {
+			t.Errorf("class %s, want the header seen", got)
+		}
+	}
+	if got := get("\x88").Class; got != exchange.CheckFailed {
+		t.Errorf("class %s without the header, want %s", got, exchange.CheckFailed)
+	}
+}

@@ -14,8 +14,9 @@ type decoder struct {
 	// being evicted.
 	entries []entry
 	first   int
-	size    int // of the table, by RFC 7541, section 4.1
-	limit   int // that the peer has set for size
+	size    int    // of the table, by RFC 7541, section 4.1
+	limit   int    // that the peer has set for size
+	version uint32 // counts changes of the table and of what is wanted
 
 	block   []byte // what is left of it
 	begun   bool   // a field of the block was read
@@ -105,6 +106,7 @@ func (d *decoder) resize() bool {
 		return d.fail(errTooLarge)
 	}
 	d.limit = int(size)
+	d.version++
 	d.evict(0)
 	return true
 }
@@ -266,6 +268,7 @@ func (d *decoder) evict(size int) {
 // the table empties it.
 func (d *decoder) insert(nameLen int) {
 	size := d.fieldLen + fieldOverhead
+	d.version++
 	d.evict(size)
 	if size > d.limit {
 		return

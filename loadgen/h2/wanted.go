@@ -52,6 +52,7 @@ func wantedNames(cfg *Config, requests []exchange.Request) []wanted {
 // want sets the names that matter, also for what is in the table already.
 func (d *decoder) want(all []wanted) {
 	d.wanted = all
+	d.version++
 	for i := 1; i <= staticLength; i++ {
 		name, _ := static(i)
 		d.marks[i] = d.markOf([]byte(name))
