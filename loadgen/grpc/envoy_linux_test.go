@@ -221,7 +221,7 @@ func TestEnvoyAnswers(t *testing.T) {
 		r.GRPC.DescriptorSet = set
 		p.Requests = append(p.Requests, r)
 	}
-	found, err := loadgen.Check(t.Context(), p)
+	found, err := loadgen.Check(t.Context(), p, loadgen.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -212,6 +212,34 @@ func TestRunOverTLS(t *testing.T) {
 	}
 }
 
+// TestRunWithFeed: each call has a message of its own, from a row of a file.
+func TestRunWithFeed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "calls.csv")
+	rows := "size,code,text\n1,0,\n70000,0,\n1,5,\"no \"\"such\"\" product\"\n"
+	if err := os.WriteFile(file, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := new(service)
+	p := plan(serve(t, s),
+		call("unary", "UnaryCall", `{"responseSize": ${size}, "responseStatus": {"code": ${code}, "message": "${text}"}}`),
+		call("stream", "StreamingOutputCall", `{"responseParameters": [{"size": ${size}}, {"size": 1}]}`))
+	p.Feed = &scenarios.Feed{File: file, Order: scenarios.FeedInTurn}
+	facts := run(t, p)
+	good, missing, streams := s.good[codes.OK].Load(), s.good[codes.NotFound].Load(), s.bad[codes.OK].Load()
+	if good < 100 || missing < 50 || streams < 200 || good+missing+streams != 600 {
+		t.Fatalf("%d good calls, %d of nothing, %d streams; want 600 by the rows", good, missing, streams)
+	}
+	if got := facts.Errors; !maps.Equal(got, map[string]int64{"grpc-not-found": missing}) {
+		t.Errorf("errors %v, want %d not found", got, missing)
+	}
+	if got, want := facts.Counts.Messages, good+2*streams; got != want {
+		t.Errorf("%d messages, want %d", got, want)
+	}
+	if n := s.strange.Load(); n > 0 {
+		t.Errorf("%d calls without their metadata or deadline", n)
+	}
+}
+
 // TestRunWithDeadlines: a call that the server never answers times out here.
 func TestRunWithDeadlines(t *testing.T) {
 	s := new(service)
