@@ -165,6 +165,8 @@ func TestBreaches(t *testing.T) {
 		{"HTTP/2 in text", "HTTP/2 200\r\n\r\n", "does not begin"},
 		{"lower case", "http/1.1 200 OK\r\n\r\n", "does not begin"},
 		{"a minor version of two digits", "HTTP/1.10 200 OK\r\n\r\n", "status line"},
+		{"a minor version that is no digit", "HTTP/1.x 200 OK\r\n\r\n", "status line"},
+		{"a minor version that is missing", "HTTP/1.\r200 OK\r\n\r\n", "control character"},
 		{"two spaces", "HTTP/1.1  200 OK\r\n\r\n", "status line"},
 		{"a status of two digits", "HTTP/1.1 20 OK\r\n\r\n", "status line"},
 		{"a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", "status line"},
@@ -174,6 +176,7 @@ func TestBreaches(t *testing.T) {
 		{"switching protocols", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "switches"},
 		{"chunk longer than its size", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhello\r\n", "longer than its size"},
 		{"chunk shorter than its size", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello\r\n0\r\n\r\n", "LF alone"},
+		{"chunk without an end", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhell" + long, "longer than its size"},
 		{"no size", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n", "size that can't be read"},
 		{"a size with a sign", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n", "size that can't be read"},
 		{"a size with a prefix", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n", "size that can't be read"},
@@ -393,6 +396,24 @@ func TestGoAways(t *testing.T) {
 				t.Errorf("%d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestLargeAnswer: the bounds hold for header block and trailers apart, and of an
+// error's body no more is kept than is looked at.
+func TestLargeAnswer(t *testing.T) {
+	c := asked(t, get)
+	fields := strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 200)
+	body := strings.Repeat("z", 5000)
+	answer := "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n" + fields + "\r\n1388\r\n" + body + "\r\n0\r\n" + fields + "\r\n"
+	if err := feed(c, answer, 300); err != nil {
+		t.Fatal(err)
+	}
+	if d := one(t, c); d.Received != 5000 || d.Class != exchange.Service5xx {
+		t.Errorf("%+v, want an error of 5000 bytes", d)
+	}
+	if got := len(c.look); got != looked {
+		t.Errorf("%d bytes of the body are kept, want %d", got, looked)
 	}
 }
 
