@@ -174,7 +174,10 @@ func (a *app) loadScenario(name string) (scenarios.Scenario, error) {
 		return scenarios.Scenario{}, err
 	}
 	completed := scenarios.Defaults(*s)
-	return completed, scenarios.Validate(completed)
+	if err := scenarios.Validate(completed); err != nil {
+		return completed, err
+	}
+	return completed, scenarios.ValidateFiles(completed)
 }
 
 // chooseProxy decides what the lab runs on and says so in the first line.
