@@ -343,10 +343,15 @@ func TestRecordsInPieces(t *testing.T) {
 func piecemeal(t *testing.T, ca *authority, certificate tls.Certificate, version uint16, size int) {
 	messages := [][]byte{[]byte("hello"), bytes.Repeat([]byte("0123456789"), 300), {}, []byte("!")}
 	want := bytes.Join(messages, nil)
+	opened := make(chan struct{})
 	server := serve(t, func(c net.Conn) {
 		s := tls.Server(c, &tls.Config{
 			Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2"}, MinVersion: version, MaxVersion: version,
 		})
+		if s.Handshake() != nil {
+			return
+		}
+		<-opened // what is sent before is passed without being read
 		for _, m := range messages {
 			if _, err := s.Write(m); err != nil {
 				return
@@ -367,6 +372,7 @@ func piecemeal(t *testing.T, ca *authority, certificate tls.Certificate, version
 	}
 	ctx := within(t, 20*time.Second)
 	link, err := openWhile(ctx, dial.Options{Address: relay, TLS: config}, requests)
+	close(opened)
 	if err != nil {
 		t.Fatal(err)
 	}
