@@ -90,8 +90,9 @@ func (c *Conn) Active() int {
 	return 0
 }
 
-// Leaving reports whether nothing can be started any more, though the request in
-// flight may still be answered.
+// Leaving reports whether nothing can be started any more. While an answer is
+// coming it does not say so yet, even when the answer is the last one: what comes
+// after this connection takes its place, not one beside it.
 func (c *Conn) Leaving() bool { return c.leaving }
 
 // GoAways returns how often an answer has announced that the connection closes.

@@ -83,8 +83,8 @@ func TestExchanges(t *testing.T) {
 					t.Fatal(err)
 				}
 				if tt.ends {
-					if len(c.Done()) != 0 || !c.Leaving() {
-						t.Fatalf("before the end %+v is done, leaving %t", c.Done(), c.Leaving())
+					if len(c.Done()) != 0 || c.Leaving() || c.Free() != 0 {
+						t.Fatalf("before the end %+v is done, leaving %t, %d free", c.Done(), c.Leaving(), c.Free())
 					}
 					c.Ended(2)
 				}

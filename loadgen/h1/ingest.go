@@ -260,7 +260,6 @@ func (c *Conn) endOfBlock() error {
 	}
 	empty := c.head.headless || a.status == 204 || a.status == 304
 	a.closing = announced || c.closes || !empty && !a.chunked && !a.hasLength
-	c.leaving = c.leaving || a.closing
 	if a.closing && a.status >= 400 {
 		c.hush() // the server takes no more of the body
 	}
