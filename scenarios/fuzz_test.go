@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,6 +136,47 @@ func FuzzQuantity(f *testing.F) {
 		if r, err := scenarios.ParseRatio(text); err == nil && r < 1e7 {
 			if back, err := scenarios.ParseRatio(r.String()); err != nil || back != r {
 				t.Errorf("%q: ratio %v as %s reads as %v, error %v", text, float64(r), r, float64(back), err)
+			}
+		}
+	})
+}
+
+// FuzzSplitTemplate wants every byte of a template accounted for: what is neither
+// a placeholder nor the sign that escapes one is text.
+func FuzzSplitTemplate(f *testing.F) {
+	for _, seed := range []string{"/a/${id}?x=${y.z-1}", "$${a}$$${b}", "${", "${${a}", "${}", "$", "a${ b}"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		parts, stray := scenarios.SplitTemplate(text)
+		length := 0
+		for i, part := range parts {
+			if (part.Name == "") == (part.Text == "") {
+				t.Fatalf("%q: part %d is %+v, want either a text or a name", text, i, part)
+			}
+			length += len(part.Text)
+			if part.Name != "" {
+				length += len("${}") + len(part.Name)
+			}
+		}
+		if escapes := len(text) - length; escapes < 0 || escapes > strings.Count(text, "$${") {
+			t.Errorf("%q: %+v has %d bytes of %d", text, parts, length, len(text))
+		}
+		if stray >= 0 && !strings.HasPrefix(text[stray:], "${") {
+			t.Errorf("%q: nothing strays at %d", text, stray)
+		}
+	})
+}
+
+func FuzzParseStatuses(f *testing.F) {
+	for _, seed := range []string{"200", "2xx, 301-304", "204-200", "", "1xx,5xx"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		ranges, err := scenarios.ParseStatuses(text)
+		for _, r := range ranges {
+			if err != nil || r.From < 100 || r.To > 599 || r.To < r.From {
+				t.Errorf("%q: got %+v, error %v", text, r, err)
 			}
 		}
 	})
