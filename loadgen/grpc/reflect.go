@@ -118,9 +118,7 @@ func (n named) ClientHandshake(ctx context.Context, authority string, conn net.C
 
 // Info leaves out the name, which would have to be the authority.
 func (n named) Info() credentials.ProtocolInfo {
-	info := n.TransportCredentials.Info()
-	info.ServerName = ""
-	return info
+	return credentials.ProtocolInfo{SecurityProtocol: n.TransportCredentials.Info().SecurityProtocol}
 }
 
 // Clone returns a copy.
