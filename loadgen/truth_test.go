@@ -151,7 +151,7 @@ func TestDelays(t *testing.T) {
 					return
 				}
 				t.Logf("run %d, in which the generator waited for a processor %.2g of the time: %s", attempt, waited, strings.Join(complaints, "; "))
-				if waited > 0.002 {
+				if waited > 0.04 {
 					disturbed++
 				}
 				switch {
@@ -214,7 +214,7 @@ func delayed(t *testing.T, path string) (complaints []string, waited float64) {
 	}
 	slices.Sort(truth)
 	for _, q := range []float64{1, 5, 10, 25, 50, 75, 85, 95, 99, 99.9, 99.99} {
-		want := truth[int(math.Ceil(q/100*float64(len(truth))))-1]
+		want := truth[int(math.Round(q*float64(len(truth))/100))-1]
 		got := sink.all.Latency.ValueAtPercentile(q)
 		if off := math.Abs(float64(got - want)); off > 0.01*float64(want)+100e3 {
 			complaints = append(complaints, fmt.Sprintf("p%g is %s, by the server %s", q, time.Duration(got), time.Duration(want)))
