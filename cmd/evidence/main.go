@@ -5,9 +5,11 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"os/exec"
@@ -47,7 +49,7 @@ func main() {
 	binary := flag.String("binary", "bin/sailplan", "the built sailplan")
 	out := flag.String("out", "docs/sizing.md", "the table to write")
 	runs := flag.Int("runs", 3, "sizings of each configuration")
-	keep := flag.String("keep", "", "folder that keeps the run directories; empty: they are removed")
+	keep := flag.String("keep", "", "folder that keeps the run directories, and in which those that are there already are not run again; empty: they are removed")
 	flag.Parse()
 	if err := run(*binary, *out, *runs, *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "evidence:", err)
@@ -69,7 +71,11 @@ func run(binary, out string, runs int, keep string) error {
 	// Interleaved, so that a drift of the machine meets every configuration.
 	for round := range runs {
 		for _, c := range configurations() {
-			t, err := size(binary, filepath.Join(dir, fmt.Sprintf("%s-%d", slug(c.name), round+1)), c)
+			at := filepath.Join(dir, fmt.Sprintf("%s-%d", slug(c.name), round+1))
+			t, err := kept(at)
+			if errors.Is(err, fs.ErrNotExist) {
+				t, err = size(binary, at, c)
+			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
@@ -108,11 +114,43 @@ func size(binary, dir string, c configuration) (trial, error) {
 	if err != nil && t.exit < 0 {
 		return trial{}, err
 	}
-	recommendation, err := os.ReadFile(filepath.Join(dir, "recommendation.json"))
-	if err != nil {
+	if err := t.read(dir); err != nil {
 		return trial{}, fmt.Errorf("%w\n%s", err, output)
 	}
-	return t, json.Unmarshal(recommendation, &t.result)
+	note, err := json.Marshal(ending{Exit: t.exit, Seconds: t.took.Seconds()})
+	if err != nil {
+		return trial{}, err
+	}
+	return t, os.WriteFile(dir+".json", note, 0o644)
+}
+
+// ending is what the run directory of a trial does not say.
+type ending struct {
+	Exit    int     `json:"exit"`
+	Seconds float64 `json:"seconds"`
+}
+
+// kept returns the trial that an earlier call has left; fs.ErrNotExist when it
+// has left none.
+func kept(dir string) (trial, error) {
+	note, err := os.ReadFile(dir + ".json")
+	if err != nil {
+		return trial{}, err
+	}
+	var e ending
+	if err := json.Unmarshal(note, &e); err != nil {
+		return trial{}, fmt.Errorf("%s.json: %w", dir, err)
+	}
+	t := trial{exit: e.Exit, took: time.Duration(e.Seconds * float64(time.Second))}
+	return t, t.read(dir)
+}
+
+func (t *trial) read(dir string) error {
+	recommendation, err := os.ReadFile(filepath.Join(dir, "recommendation.json"))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(recommendation, &t.result)
 }
 
 func slug(name string) string {
