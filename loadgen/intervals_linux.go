@@ -14,6 +14,7 @@ import (
 type set struct {
 	start, end time.Duration
 	counts     record.Counts // since the start of the phase
+	classes    classes       // likewise
 	requests   []record.RequestHistograms
 }
 
@@ -46,7 +47,31 @@ func (s *set) add(other *set) {
 }
 
 func (s *set) interval() record.Interval {
-	return record.Interval{Start: s.start, End: s.end, Counts: s.counts, ByRequest: s.requests}
+	return record.Interval{Start: s.start, End: s.end, Counts: s.counts, Errors: s.classes.errors(), ByRequest: s.requests}
+}
+
+// classes counts what became of arrivals, by their class.
+type classes [exchange.Classes]int64
+
+func (c *classes) add(other *classes) {
+	for class, n := range other {
+		c[class] += n
+	}
+}
+
+// errors returns those that went wrong, by name; nil when none did.
+func (c *classes) errors() map[string]int64 {
+	var out map[string]int64
+	for class, n := range c {
+		if n == 0 || exchange.Class(class) == exchange.Good {
+			continue
+		}
+		if out == nil {
+			out = map[string]int64{}
+		}
+		out[exchange.Class(class).String()] = n
+	}
+	return out
 }
 
 // highest is the largest value that a histogram takes, in nanoseconds.
@@ -80,6 +105,7 @@ type merger struct {
 	at       time.Duration   // end of the last merged interval
 	reached  []time.Duration // up to where a worker is in sum
 	latest   []record.Counts // that a worker has reported
+	classes  []classes       // likewise
 	finished []bool          // a worker has reported its last set
 }
 
@@ -88,7 +114,7 @@ func newMerger(workers int, sum *set, start time.Duration) *merger {
 	sum.reset()
 	return &merger{
 		sum: sum, at: start, reached: make([]time.Duration, workers),
-		latest: make([]record.Counts, workers), finished: make([]bool, workers),
+		latest: make([]record.Counts, workers), classes: make([]classes, workers), finished: make([]bool, workers),
 	}
 }
 
@@ -99,11 +125,12 @@ func (m *merger) add(worker int, s *set, last bool) (interval record.Interval, c
 		m.sum.reset() // it was told
 	}
 	m.sum.add(s)
-	m.reached[worker], m.latest[worker], m.finished[worker] = s.end, s.counts, last
-	m.sum.start, m.sum.end, m.sum.counts = m.at, 0, record.Counts{}
+	m.reached[worker], m.latest[worker], m.classes[worker], m.finished[worker] = s.end, s.counts, s.classes, last
+	m.sum.start, m.sum.end, m.sum.counts, m.sum.classes = m.at, 0, record.Counts{}, classes{}
 	for i, end := range m.reached {
 		m.sum.end = max(m.sum.end, end)
 		addCounts(&m.sum.counts, m.latest[i])
+		m.sum.classes.add(&m.classes[i])
 	}
 	for i, end := range m.reached {
 		if end < m.sum.end && !m.finished[i] {

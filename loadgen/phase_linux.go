@@ -7,7 +7,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/sailplan-io/sailplan/loadgen/exchange"
 	"github.com/sailplan-io/sailplan/loadgen/feed"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
@@ -160,16 +159,15 @@ func (d *director) take(rep report) {
 	if rep.last {
 		d.done = append(d.done, rep.facts)
 	}
-	interval, complete := rep.set.interval(), true
-	if d.merger != nil {
-		interval, complete = d.merger.add(rep.worker, rep.set, rep.last)
+	if d.merger == nil {
+		d.tell(rep.set.interval())
 		d.giveBack(rep.worker, rep.set)
+		return
 	}
+	interval, complete := d.merger.add(rep.worker, rep.set, rep.last)
+	d.giveBack(rep.worker, rep.set)
 	if complete {
 		d.tell(interval)
-	}
-	if d.merger == nil {
-		d.giveBack(rep.worker, rep.set)
 	}
 }
 
@@ -188,7 +186,7 @@ func (d *director) giveBack(worker int, s *set) {
 func (d *director) conclude(facts *record.Phase, before usage) {
 	facts.Ended, facts.EndedWhy = d.ended, d.why
 	facts.Statuses = map[int]int64{}
-	facts.Errors = map[string]int64{}
+	var all classes
 	facts.Backends = map[string]int64{}
 	var sum gaps
 	slack := 0.0
@@ -202,11 +200,7 @@ func (d *director) conclude(facts *record.Phase, before usage) {
 				facts.Statuses[status] += n
 			}
 		}
-		for class, n := range f.run.classes {
-			if n > 0 && exchange.Class(class) != exchange.Good {
-				facts.Errors[exchange.Class(class).String()] += n
-			}
-		}
+		all.add(&f.run.classes)
 		slow.all = append(slow.all, f.run.slowest.all...)
 		if why := f.run.ended; why != nil && facts.Ended == record.EndedDone {
 			facts.EndedWhy = why.Error()
@@ -228,6 +222,7 @@ func (d *director) conclude(facts *record.Phase, before usage) {
 		sum.sum += f.run.gaps.sum
 		sum.squares += f.run.gaps.squares
 	}
+	facts.Errors = all.errors()
 	facts.Slowest = slow.facts(d.session.kinds)
 	facts.Generator.Threads = len(d.done)
 	facts.Generator.ArrivalGaps = sum.facts(len(d.done))

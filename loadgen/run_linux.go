@@ -33,7 +33,7 @@ type run struct {
 	backlog   backlog
 	counts    record.Counts
 	statuses  [1000]int64
-	classes   [exchange.Classes]int64
+	classes   classes
 	backends  map[string]int64
 	set       *set
 	gaps      gaps
@@ -156,7 +156,7 @@ func (r *run) roll(now int64, waiting, inFlight int64) {
 
 func (r *run) handOver(end, waiting, inFlight int64, rep report) {
 	r.counts.Waiting, r.counts.InFlight = waiting, inFlight
-	r.set.end, r.set.counts = time.Duration(end), r.counts
+	r.set.end, r.set.counts, r.set.classes = time.Duration(end), r.counts, r.classes
 	rep.worker, rep.set = r.worker, r.set
 	r.reports <- rep
 	r.set = nil
