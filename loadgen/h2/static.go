@@ -67,6 +67,13 @@ func static(index int) (name, value string) {
 		return "content-location", ""
 	case 30:
 		return "content-range", ""
+	}
+	return lateStatic(index)
+}
+
+// lateStatic returns an entry of the second half of the static table.
+func lateStatic(index int) (name, value string) {
+	switch index {
 	case 31:
 		return "content-type", ""
 	case 32:
