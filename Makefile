@@ -74,7 +74,7 @@ PEERS := $(CURDIR)/bin/peers
 bench-peers: ## what a request costs here and with other load generators, for docs/performance.md (ten minutes, on a quiet machine)
 	@command -v h2load nghttpd >/dev/null || apt-get install -y nghttp2-client nghttp2-server || echo "bench-peers: install nghttp2-client and nghttp2-server"
 	@mkdir -p $(PEERS)
-	@for module in fortio.org/fortio@v1.75.3 github.com/tsenart/vegeta/v12@v12.13.0 go.k6.io/k6@v1.8.1; do \
+	@for module in fortio.org/fortio@v1.66.5 github.com/tsenart/vegeta/v12@v12.13.0 go.k6.io/k6@v1.8.1; do \
 		name=$${module%@*}; name=$${name%/v[0-9]*}; name=$${name##*/}; \
 		[ -x "$(PEERS)/$$name" ] || GOBIN=$(PEERS) $(GO) install "$$module" || echo "bench-peers: no $$name"; done
 	@[ -x "$(PEERS)/oha" ] || ! command -v cargo >/dev/null || { cargo install --locked --root $(PEERS)/cargo oha && cp $(PEERS)/cargo/bin/oha $(PEERS)/; } || echo "bench-peers: no oha"

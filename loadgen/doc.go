@@ -16,6 +16,16 @@
 // connection, and stamps what comes back as it is read. There is no lock, no
 // channel and no goroutine per request or connection.
 //
+// Economical pacing sleeps in the kernel until the next arrival. Up to 5 000/s for
+// one thread each arrival leaves by itself; above that they gather for a slack of
+// less than a millisecond and leave in few writes, as the facts tell. Precise pacing
+// spins instead, and each leaves when it is due.
+//
+// A connection that comes to the end of its requests or its age has a successor
+// opened before it takes no more, and closes when its last answer is in. With
+// several targets the connections are shared out by weight. A renewed credential
+// is handed to the workers between two system calls.
+//
 // The loop is open: an arrival never waits for answers to others, only for a
 // free stream, and keeps its intended instant while it waits. Every arrival ends
 // in exactly one of the counts of record.Counts:
@@ -27,7 +37,8 @@
 //     counts from the intended instant; the stream is reset.
 //   - A request that a GOAWAY or REFUSED_STREAM says was not processed is sent
 //     again: it stays in flight, keeps the instants of its first sending, and
-//     is counted in Connections.Retried.
+//     is counted in Connections.Retried. With guards.maxRate it waits until that
+//     allows it.
 //
 // guards.maxErrorRatio is watched over a sliding window: the shortest stretch
 // before now that is at least one second long and holds at least fifty finished

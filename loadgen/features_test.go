@@ -310,3 +310,18 @@ func TestRetriesUnderMaxRate(t *testing.T) {
 		t.Errorf("the server saw %d requests in %s, want at most %.0f", n, last.Sub(first), most)
 	}
 }
+
+// TestLeavingConnectionIsClosed: a connection whose peer has said GOAWAY and never
+// answers what it promised to goes when the last request on it has timed out.
+func TestLeavingConnectionIsClosed(t *testing.T) {
+	plan := planFor(serveScript(t, nil, func(s *script, id uint32) bool {
+		return id > 1 || s.WriteGoAway(1<<30-1, http2.ErrCodeNo, nil) == nil
+	}))
+	plan.Timeout, plan.Connections.Count = 200*time.Millisecond, 1
+	phase := steady()
+	phase.Rate, phase.Duration = scenarios.PerSecond(20), 500*time.Millisecond
+	facts := runPhase(t, plan, phase, 1)
+	if c := facts.Connection; c.GoAways == 0 || c.Closed < c.GoAways-1 || c.Closed == 0 {
+		t.Errorf("connections %+v, want those that said GOAWAY closed", c)
+	}
+}

@@ -14,12 +14,13 @@ func main() {
 	out := flag.String("out", "docs/performance.md", "the page to write")
 	rounds := flag.Int("rounds", 3, "how often each row is measured, the clients in turn")
 	seconds := flag.Float64("seconds", 3, "how long a client sends in one round")
-	only := flag.String("only", "", "measure rows whose name contains this, and print them instead of writing the page")
+	only := flag.String("only", "", "measure rows whose name contains this; without -keep they are printed and no page is written")
+	keep := flag.String("keep", "", "file that keeps the results of other rows from one call to the next")
 	profile := flag.String("profile", "", "write a CPU profile of our client to this file")
 	child := flag.Bool("order", false, "carry out the order on standard input (the program calls itself with it)")
 	flag.Parse()
 	if err := run(*child, options{
-		out: *out, rounds: *rounds, length: time.Duration(*seconds * float64(time.Second)), only: strings.ToLower(*only), profile: *profile,
+		out: *out, rounds: *rounds, length: time.Duration(*seconds * float64(time.Second)), only: strings.ToLower(*only), profile: *profile, keep: *keep,
 	}); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)

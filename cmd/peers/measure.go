@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ type options struct {
 	length  time.Duration
 	only    string
 	profile string
+	keep    string
 }
 
 // peers runs the clients.
@@ -30,21 +32,21 @@ type peers struct {
 
 // sample is one run of one client.
 type sample struct {
-	cpu      float64 // seconds, user and system
-	answered int64
-	took     time.Duration
-	memory   int64 // bytes, the most that was resident
-	own      *outcome
+	CPU      float64 // seconds, user and system
+	Answered int64
+	Took     time.Duration
+	Memory   int64 // bytes, the most that was resident
+	Own      *outcome
 }
 
 // perMillion returns CPU seconds for 10⁶ requests.
-func (s sample) perMillion() float64 { return s.cpu / float64(s.answered) * 1e6 }
+func (s sample) perMillion() float64 { return s.CPU / float64(s.Answered) * 1e6 }
 
 // results are the samples of one row by client.
 type results struct {
-	row     row
-	samples map[string][]sample
-	failed  map[string]error
+	Row     row
+	Samples map[string][]sample
+	Failed  map[string]string // why
 }
 
 func compare(o options) error {
@@ -67,9 +69,16 @@ func compare(o options) error {
 			fmt.Fprintf(os.Stderr, "%s is not here and is left out\n", name)
 		}
 	}
+	kept, err := readKept(o.keep)
+	if err != nil {
+		return err
+	}
 	var all []results
 	for _, r := range rows(o.length) {
 		if !strings.Contains(strings.ToLower(r.Name), o.only) {
+			if known, ok := kept[r.Name]; ok {
+				all = append(all, known)
+			}
 			continue
 		}
 		found, err := p.measure(r, o.rounds, dir)
@@ -79,35 +88,69 @@ func compare(o options) error {
 		all = append(all, found)
 		printRow(os.Stderr, found)
 	}
-	if o.only != "" {
+	if err := writeKept(o.keep, all); err != nil {
+		return err
+	}
+	if o.only != "" && o.keep == "" {
 		return nil
 	}
 	return os.WriteFile(o.out, page(all, p.found, o), 0o644)
 }
 
+// readKept reads the results of an earlier call, by the name of their row.
+func readKept(file string) (map[string]results, error) {
+	known := map[string]results{}
+	text, err := os.ReadFile(file)
+	if file == "" || os.IsNotExist(err) {
+		return known, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []results
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	for _, r := range all {
+		known[r.Row.Name] = r
+	}
+	return known, nil
+}
+
+func writeKept(file string, all []results) error {
+	if file == "" {
+		return nil
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o644)
+}
+
 // measure runs the clients of a row in turn, several rounds, each against a
 // server of its own.
 func (p *peers) measure(r row, rounds int, dir string) (results, error) {
-	found := results{row: r, samples: map[string][]sample{}, failed: map[string]error{}}
+	found := results{Row: r, Samples: map[string][]sample{}, Failed: map[string]string{}}
 	for round := range rounds {
-		clients := append([]string{ours}, r.clients...)
+		clients := append([]string{ours}, r.Clients...)
 		if round%2 == 1 {
 			slices.Reverse(clients) // so that nobody always has the warmer machine
 		}
 		for _, client := range clients {
-			if client != ours && p.found[client] == "" || found.failed[client] != nil {
+			if client != ours && p.found[client] == "" || found.Failed[client] != "" {
 				continue
 			}
 			s, err := p.once(client, r.work, dir)
 			if err != nil && client != ours {
-				found.failed[client] = err
+				found.Failed[client] = err.Error()
 				fmt.Fprintf(os.Stderr, "%s, %s: %v\n", r.Name, client, err)
 				continue
 			}
 			if err != nil {
 				return results{}, err
 			}
-			found.samples[client] = append(found.samples[client], s)
+			found.Samples[client] = append(found.Samples[client], s)
 		}
 	}
 	return found, nil
@@ -131,21 +174,21 @@ func (p *peers) once(client string, w work, dir string) (sample, error) {
 	if err := command.Run(); err != nil {
 		return sample{}, fmt.Errorf("%s: %w: %s", client, err, lastLine(stderr.String()))
 	}
-	found := sample{took: time.Since(begin)}
+	found := sample{Took: time.Since(begin)}
 	usage := command.ProcessState.SysUsage().(*syscall.Rusage)
-	found.cpu = time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
-	found.memory = usage.Maxrss << 10
-	if found.answered, err = in.answered(stdout.Bytes()); err != nil {
+	found.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+	found.Memory = usage.Maxrss << 10
+	if found.Answered, err = in.answered(stdout.Bytes()); err != nil {
 		return sample{}, fmt.Errorf("%s: %w", client, err)
 	}
-	if found.answered == 0 {
+	if found.Answered == 0 {
 		return sample{}, fmt.Errorf("%s got no answer: %s", client, lastLine(stderr.String()))
 	}
 	if client == ours {
 		own := p.last
-		found.own = &own
+		found.Own = &own
 		// What the parent had resident when it forked counts in rusage as well.
-		found.memory = own.Facts.Generator.PeakMemoryBytes
+		found.Memory = own.Facts.Generator.PeakMemoryBytes
 	}
 	return found, nil
 }

@@ -28,8 +28,8 @@ type work struct {
 // row is a line of the table: one work, its clients, and what is asked of them.
 type row struct {
 	work
-	clients []string           // beside ours, in the order of the table
-	bounds  map[string]float64 // highest ratio of our CPU to that of a client; absent: none is asked for
+	Clients []string           // beside ours, in the order of the table
+	Bounds  map[string]float64 // highest ratio of our CPU to that of a client; absent: none is asked for
 }
 
 // Names of the clients.
@@ -73,20 +73,20 @@ func rows(length time.Duration) []row {
 	real := plain("TLS 1.3, 8 × 32, realistic requests", true, 8, 32)
 	real.Paths, real.Headers, real.Check = mixPaths(), realHeaders(), "sail"
 	return []row{
-		{work: plain("cleartext, 8 × 32", false, 8, 32), clients: []string{h2load, oha, fortio, vegeta},
-			bounds: map[string]float64{h2load: 0.8, oha: 1. / 3, fortio: 1. / 15, vegeta: 1. / 15}},
-		{work: plain("TLS 1.3, 8 × 32", true, 8, 32), clients: []string{h2load}, bounds: map[string]float64{h2load: 0.8}},
-		{work: plain("cleartext, 1 × 100", false, 1, 100), clients: []string{h2load}, bounds: map[string]float64{h2load: 1}},
-		{work: plain("cleartext, 256 × 1", false, 256, 1), clients: []string{h2load}, bounds: map[string]float64{h2load: 1}},
-		{work: bare, clients: []string{h2load}},
-		{work: real, clients: []string{h2load, k6}, bounds: map[string]float64{k6: 1. / 5}},
-		{work: fixed("20 000/s, constant, economical", scenarios.Constant, scenarios.Economical), clients: []string{h2load}, bounds: map[string]float64{h2load: 1}},
-		{work: fixed("20 000/s, Poisson, economical", scenarios.Poisson, scenarios.Economical), clients: []string{h2load}, bounds: map[string]float64{h2load: 1}},
+		{work: plain("cleartext, 8 × 32", false, 8, 32), Clients: []string{h2load, oha, fortio, vegeta},
+			Bounds: map[string]float64{h2load: 0.8, oha: 1. / 3, fortio: 1. / 15, vegeta: 1. / 15}},
+		{work: plain("TLS 1.3, 8 × 32", true, 8, 32), Clients: []string{h2load}, Bounds: map[string]float64{h2load: 0.8}},
+		{work: plain("cleartext, 1 × 100", false, 1, 100), Clients: []string{h2load}, Bounds: map[string]float64{h2load: 1}},
+		{work: plain("cleartext, 256 × 1", false, 256, 1), Clients: []string{h2load}, Bounds: map[string]float64{h2load: 1}},
+		{work: bare, Clients: []string{h2load}},
+		{work: real, Clients: []string{h2load, k6}, Bounds: map[string]float64{k6: 1. / 5}},
+		{work: fixed("20 000/s, constant, economical", scenarios.Constant, scenarios.Economical), Clients: []string{h2load}, Bounds: map[string]float64{h2load: 1}},
+		{work: fixed("20 000/s, Poisson, economical", scenarios.Poisson, scenarios.Economical), Clients: []string{h2load}, Bounds: map[string]float64{h2load: 1}},
 		{work: fixed("20 000/s, constant, precise", scenarios.Constant, scenarios.Precise)},
-		{work: two("cleartext, 32 × 16, one thread", 1), clients: nil},
-		{work: two("cleartext, 32 × 16, two threads", 2), clients: nil},
+		{work: two("cleartext, 32 × 16, one thread", 1)},
+		{work: two("cleartext, 32 × 16, two threads", 2)},
 		{work: plain("cleartext, 100 × 1", false, fewConnections, 1)},
-		{work: plain("cleartext, 10 000 × 1", false, manyConnections, 1), clients: []string{h2load}},
+		{work: plain("cleartext, 10 000 × 1", false, manyConnections, 1), Clients: []string{h2load}},
 	}
 }
 
