@@ -204,6 +204,27 @@ func (p Phase) PeakRPS() float64 {
 	return p.Rate.RPS()
 }
 
+// RPSAt returns the rate that the phase offers at an instant since its start, per
+// second; after the end that of the end, and 0 in a closed loop. At a jump it is
+// the rate that follows.
+func (p Phase) RPSAt(at time.Duration) float64 {
+	switch {
+	case p.Process == Closed:
+		return 0
+	case len(p.Curve) == 0:
+		return p.Rate.RPS()
+	}
+	next := slices.IndexFunc(p.Curve, func(point CurvePoint) bool { return point.At > at })
+	switch {
+	case next < 0:
+		return p.Curve[len(p.Curve)-1].RPS
+	case next == 0:
+		return p.Curve[0].RPS
+	}
+	from, to := p.Curve[next-1], p.Curve[next]
+	return from.RPS + (to.RPS-from.RPS)*float64(at-from.At)/float64(to.At-from.At)
+}
+
 // HasLoad reports whether the scenario names what `run` has to send: a rate, a
 // shape, or a closed loop.
 func (s Scenario) HasLoad() bool {

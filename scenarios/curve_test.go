@@ -195,3 +195,23 @@ func TestPhaseJSONCurve(t *testing.T) {
 		t.Errorf("peak %v, want 10", peak)
 	}
 }
+
+// TestRPSAt: straight lines between points, at a jump the rate that follows.
+func TestRPSAt(t *testing.T) {
+	const s = time.Second
+	curve := []scenarios.CurvePoint{{0, 10}, {10 * s, 30}, {10 * s, 100}, {20 * s, 100}}
+	shaped := scenarios.Phase{Process: scenarios.Poisson, Rate: scenarios.PerSecond(60), Duration: 20 * s, Curve: curve}
+	for at, want := range map[time.Duration]float64{0: 10, 5 * s: 20, 10*s - 1: 30, 10 * s: 100, 15 * s: 100, 20 * s: 100, 99 * s: 100} {
+		if got := shaped.RPSAt(at); math.Abs(got-want) > 1e-6 {
+			t.Errorf("at %s: got %v, want %v", at, got, want)
+		}
+	}
+	shaped.Curve = nil
+	if got := shaped.RPSAt(5 * s); got != 60 {
+		t.Errorf("without a curve: got %v, want 60", got)
+	}
+	shaped.Process = scenarios.Closed
+	if got := shaped.RPSAt(5 * s); got != 0 {
+		t.Errorf("in a closed loop: got %v, want 0", got)
+	}
+}

@@ -83,7 +83,7 @@ func shapeFields() map[string]field {
 		"SineShape.period":    {text: "Time of one swing; load.duration has at most 1000 of them.", required: true, above: "0s", most: "720h", examples: []string{"10m"}},
 
 		"Replay.file":  {text: "CSV file with a header line and two columns, the seconds (or an RFC 3339 time) and the rate per second; relative to the scenario file. Straight lines between its rows, a jump between two of the same time.", pattern: `\.csv$`, examples: []string{"last-friday.csv"}},
-		"Replay.query": {text: "PromQL query for a rate per second, asked of observe.prometheus; its first series is replayed.", examples: []string{`sum(rate(istio_requests_total{destination_service_name="shop"}[1m]))`}},
+		"Replay.query": {text: "PromQL query for a rate per second, asked of observe.prometheus; it has to return one series.", examples: []string{`sum(rate(istio_requests_total{destination_service_name="shop"}[1m]))`}},
 		"Replay.last":  {text: "How far back the query looks.", above: "0s", most: "720h", examples: []string{"24h"}},
 		"Replay.scale": {text: "Every rate is multiplied by this.", above: "0", most: "1000000", initial: "1"},
 	}

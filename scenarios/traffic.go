@@ -98,7 +98,7 @@ type SineShape struct {
 // Replay follows a curve that was recorded.
 type Replay struct {
 	File  string        `yaml:"file"`  // CSV with a header line: seconds,rate (or an RFC 3339 time instead of seconds)
-	Query string        `yaml:"query"` // PromQL, asked of observe.prometheus; its first series is the rate
+	Query string        `yaml:"query"` // PromQL, asked of observe.prometheus; its only series is the rate
 	Last  time.Duration `yaml:"last"`  // how far back Query looks
 	Scale float64       `yaml:"scale"` // every rate × this; default 1
 }

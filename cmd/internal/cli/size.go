@@ -130,6 +130,8 @@ func (a *app) driveScenario(ctx context.Context, o driveOptions, scenario scenar
 		Tool:     a.tool(),
 		Observer: view,
 		Workers:  o.workers,
+
+		Environment: a.Environ(),
 	}
 	if exporter != nil {
 		options.Observer, options.Sink = watchers{view, exporter}, exporter

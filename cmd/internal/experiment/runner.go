@@ -12,6 +12,7 @@ import (
 
 	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/loadgen"
+	"github.com/sailplan-io/sailplan/loadgen/credential"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/loadgen/sampler"
 	"github.com/sailplan-io/sailplan/scenarios"
@@ -38,6 +39,8 @@ type Options struct {
 	Observer Observer
 	Sink     loadgen.Sink // takes the intervals of every phase beside the record; nil: none
 	Workers  int          // sending threads; 0 means 1
+	// Environment is that of a command that gets the credential, as NAME=value.
+	Environment []string
 }
 
 // Interrupted is the cause with which a caller cancels the context of a run
@@ -99,6 +102,9 @@ func start(ctx context.Context, command string, options Options) (_ *runner, _ c
 		r.plan.RunID = rand.Text()
 		r.system.notes = append(r.system.notes, "every request carries the header x-sailplan-run: "+r.plan.RunID)
 	}
+	if err = r.replay(ctx, command); err != nil {
+		return nil, ctx, err
+	}
 	if err = r.preflight(ctx); err != nil {
 		return nil, ctx, err
 	}
@@ -116,15 +122,34 @@ func start(ctx context.Context, command string, options Options) (_ *runner, _ c
 	if err = r.learnScrapes(ctx); err != nil {
 		return nil, ctx, err
 	}
-	if r.session, err = loadgen.Open(ctx, r.plan, loadgen.Options{Base: r.base, Workers: options.Workers}); err != nil {
+	if r.session, err = loadgen.Open(ctx, r.plan, loadgen.Options{Base: r.base, Workers: options.Workers, Credential: r.credential()}); err != nil {
 		return nil, ctx, fmt.Errorf("opening connections to %s: %w", r.plan.Endpoint.Address, err)
 	}
 	return r, ctx, nil
 }
 
+// credential says how the plan's credential is got. What happens to it later is
+// recorded, and what the user may have to do something about is told.
+func (r *runner) credential() credential.Options {
+	return credential.Options{
+		Environment: r.options.Environment,
+		Seed:        r.plan.Seed,
+		Transport:   &http.Transport{Proxy: http.ProxyFromEnvironment},
+		Event: func(e credential.Event) {
+			if r.writer == nil {
+				return // of the preflight, whose credential is gone
+			}
+			r.writer.Event(record.Event{At: time.Since(r.base), Kind: record.EventCredentials, Phase: int(r.current.Load()), Message: e.String()})
+			if e.Kind != credential.Renewed {
+				r.options.Observer.Note(e.String())
+			}
+		},
+	}
+}
+
 // preflight finds out, before anything is recorded, whether a run can succeed.
 func (r *runner) preflight(ctx context.Context) error {
-	found, err := loadgen.Check(ctx, r.plan, loadgen.Options{})
+	found, err := loadgen.Check(ctx, r.plan, loadgen.Options{Credential: r.credential()})
 	if err != nil {
 		return fmt.Errorf("preflight: %w", err)
 	}
@@ -257,6 +282,9 @@ func (r *runner) phase(ctx context.Context, spec scenarios.Phase) (analysis.Phas
 	}
 	if err = errors.Join(loadErr, err, context.Cause(ctx)); err != nil {
 		return analysis.PhaseSummary{}, data, err
+	}
+	if facts.EndedWhy != "" {
+		r.options.Observer.Note(spec.Name + " ended: " + facts.EndedWhy)
 	}
 	summary := analysis.Summarize(data, analysis.ConditionsOf(r.writer.Run()))
 	r.options.Observer.PhaseEnd(summary)

@@ -25,8 +25,11 @@ type Exporter struct {
 
 	mu       sync.Mutex // guards all below
 	phase    scenarios.Phase
-	done     record.Counts // of the phases that have ended
-	current  record.Counts // of the phase that goes on
+	done     record.Counts    // of the phases that have ended
+	current  record.Counts    // of the phase that goes on
+	failed   map[string]int64 // what went wrong in the phases that have ended, by class
+	failing  map[string]int64 // in the phase that goes on
+	begin    time.Duration    // of the phase, once there was a tick
 	last     record.Tick
 	latency  map[string]*buckets // by request
 	service  map[string]*buckets
@@ -35,8 +38,8 @@ type Exporter struct {
 }
 
 type descriptions struct {
-	requests, rate, achieved, inFlight, waiting, phase *prometheus.Desc
-	quantile, latency, service, sendLag                *prometheus.Desc
+	requests, errors, rate, achieved, inFlight, waiting, phase *prometheus.Desc
+	quantile, latency, service, sendLag                        *prometheus.Desc
 }
 
 // NewExporter returns an exporter that has seen nothing yet.
@@ -45,10 +48,12 @@ func NewExporter() *Exporter {
 		return prometheus.NewDesc("sailplan_"+name, help, labels, nil)
 	}
 	e := &Exporter{
+		failed:  map[string]int64{},
 		latency: map[string]*buckets{}, service: map[string]*buckets{}, sendLag: map[string]*buckets{},
 		describe: descriptions{
 			requests: desc("requests_total", "Arrivals, by what became of them: intended, sent, answered, bad, failed, timed_out, shed.", "state"),
-			rate:     desc("intended_rate", "Arrivals a second that the phase intends; 0 for a closed loop."),
+			errors:   desc("errors_total", "Arrivals that were not answered well, by class.", "class"),
+			rate:     desc("intended_rate", "Arrivals a second that the phase intends at this moment; 0 for a closed loop."),
 			achieved: desc("achieved_rate", "Answers a second in the last interval."),
 			inFlight: desc("in_flight", "Requests sent and not settled."),
 			waiting:  desc("waiting", "Arrivals that are due and wait for a stream."),
@@ -88,13 +93,19 @@ func (e *Exporter) PhaseStart(_ int, spec scenarios.Phase) {
 	e.done.Failed += e.current.Failed
 	e.done.TimedOut += e.current.TimedOut
 	e.done.Shed += e.current.Shed
-	e.current = record.Counts{}
+	for class, n := range e.failing {
+		e.failed[class] += n
+	}
+	e.current, e.failing, e.begin = record.Counts{}, nil, 0
 }
 
 // Tick takes the latest figures.
 func (e *Exporter) Tick(t record.Tick) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.last.At == 0 {
+		e.begin = t.Start
+	}
 	e.last = t
 }
 
@@ -102,7 +113,7 @@ func (e *Exporter) Tick(t record.Tick) {
 func (e *Exporter) Interval(interval record.Interval) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.current = interval.Counts
+	e.current, e.failing = interval.Counts, maps.Clone(interval.Errors)
 	for _, r := range interval.ByRequest {
 		for _, h := range []struct {
 			to   map[string]*buckets
@@ -132,10 +143,17 @@ func (e *Exporter) Collect(to chan<- prometheus.Metric) {
 	} {
 		to <- prometheus.MustNewConstMetric(d.requests, prometheus.CounterValue, float64(n), state)
 	}
+	total := maps.Clone(e.failed)
+	for class, n := range e.failing {
+		total[class] += n
+	}
+	for class, n := range total {
+		to <- prometheus.MustNewConstMetric(d.errors, prometheus.CounterValue, float64(n), class)
+	}
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	gauge(d.rate, e.phase.Rate.RPS())
+	gauge(d.rate, e.phase.RPSAt(e.last.At-e.begin))
 	achieved := 0.0
 	if length := e.last.At - e.last.Start; length > 0 {
 		achieved = float64(e.last.Answered) / length.Seconds()

@@ -140,7 +140,7 @@ func (v *View) panel() []string {
 	elapsed := min(v.now().Sub(v.since), spec.Duration)
 	intended := "as fast as answers come"
 	if spec.Process != scenarios.Closed {
-		intended = quantity.Rate(spec.Rate.RPS()) + " intended"
+		intended = quantity.Rate(spec.RPSAt(elapsed)) + " intended"
 	}
 	achieved := ""
 	if length := t.At - t.Start; length > 0 {
