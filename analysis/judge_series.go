@@ -269,7 +269,7 @@ func (j *judgement) spread() {
 		return
 	}
 	mean := total / n
-	excess, noise := largest/mean-1, 4/math.Sqrt(mean)
+	excess, noise := largest/mean-1, unevenByChance(mean)
 	switch {
 	case excess > maxUneven+noise:
 		j.notForFit(CodeUnevenLoad, "the busiest of %.0f backends answered %s more than the mean: there is no load per replica", n, percent(excess))
@@ -277,6 +277,10 @@ func (j *judgement) spread() {
 		j.warn(CodeUnevenLoad, "the busiest of %.0f backends answered %s more than the mean", n, percent(excess))
 	}
 }
+
+// unevenByChance is by how much the busiest of several backends exceeds the mean
+// number of answers, as a share of it, without any reason: four standard deviations.
+func unevenByChance(mean float64) float64 { return 4 / math.Sqrt(mean) }
 
 // errors points to arrivals that went wrong where no objective asks: no latency
 // shows what was shed or reset, and an error is often answered faster.

@@ -3,6 +3,7 @@ package analysis
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
@@ -21,9 +22,40 @@ type LoadSummary struct {
 	Statuses       map[int]int64            `json:"statuses"`
 	Errors         map[string]int64         `json:"errors"`             // by class
 	Backends       map[string]int64         `json:"backends,omitempty"` // answers by who named himself in them
+	BackendSpread  *BackendSpread           `json:"backendSpread,omitempty"`
+	Steps          []StepSummary            `json:"steps,omitempty"`   // of load.shape.steps
+	Slowest        []record.Trace           `json:"slowest,omitempty"` // of the requests that carried a traceparent
+	Credentials    []CredentialEvent        `json:"credentials,omitempty"`
+	LoadEnded      string                   `json:"loadEnded,omitempty"` // why it ended before its time, where that is as asked for: the feed's last row
 	Connections    ConnectionSummary        `json:"connections"`
 	Generator      GeneratorSummary         `json:"generator"`
 	Verdict        Verdict                  `json:"verdict"`
+}
+
+// BackendSpread is how evenly the answers came from those that named themselves.
+type BackendSpread struct {
+	Backends   int     `json:"backends"`
+	LeastShare float64 `json:"leastShare"` // of the answers that named a backend
+	MostShare  float64 `json:"mostShare"`
+	// Even says that the busiest does not stand out by more than a tenth over the
+	// mean and what chance explains.
+	Even bool `json:"even"`
+}
+
+// StepSummary is one step of load.shape.steps: what came back in the intervals that
+// lie within it.
+type StepSummary struct {
+	FromSeconds    float64                  `json:"fromSeconds"` // since the start of the load
+	ToSeconds      float64                  `json:"toSeconds"`
+	IntendedRps    float64                  `json:"intendedRps"`
+	AchievedRps    float64                  `json:"achievedRps"` // answers and timeouts a second, in those intervals
+	LatencySeconds map[string]stat.Estimate `json:"latencySeconds"`
+}
+
+// CredentialEvent is what happened to the credential while the run went on.
+type CredentialEvent struct {
+	AtSeconds float64 `json:"atSeconds"` // since the run's anchor
+	Message   string  `json:"message"`
 }
 
 // RateSummary is what was asked of the system, and what it did.
@@ -53,6 +85,10 @@ type ConnectionSummary struct {
 	CipherSuite      string                   `json:"cipherSuite,omitempty"`
 	ConnectSeconds   map[string]stat.Estimate `json:"connectSeconds"`   // TCP
 	HandshakeSeconds map[string]stat.Estimate `json:"handshakeSeconds"` // TLS
+	// LostIdleSeconds is for how long connections had been idle that were ended
+	// without a word by the peer, or by something between: absent when none was.
+	LostIdleSeconds map[string]stat.Estimate `json:"lostIdleSeconds,omitempty"`
+	LocalPorts      int                      `json:"localPorts,omitempty"` // distinct ones that were used
 }
 
 // GeneratorSummary is what the load cost the generator.
@@ -85,6 +121,12 @@ func (r *Result) judgeLoad(rec *record.Record, phases []examined) {
 	}
 	load := loads[len(loads)-1]
 	r.LoadSummary = loadSummary(load, phases)
+	r.Steps = stepSummaries(load, rec.Scenario)
+	for _, e := range rec.Events {
+		if e.Kind == record.EventCredentials {
+			r.Credentials = append(r.Credentials, CredentialEvent{e.At.Seconds(), e.Message})
+		}
+	}
 	verdict := load.summary.Verdict
 	r.Valid = verdict.Valid
 	tooFew := slices.IndexFunc(verdict.NotForFit, func(x Reason) bool { return x.Code == CodeTooFewAnswers })
@@ -116,6 +158,8 @@ func loadSummary(p examined, phases []examined) *LoadSummary {
 		Statuses:       map[int]int64{},
 		Errors:         map[string]int64{},
 		Backends:       p.Backends,
+		BackendSpread:  backendSpread(p.Backends),
+		Slowest:        p.Slowest,
 		Connections:    connectionSummary(p, phases),
 		Generator:      generatorSummary(p.Generator, p.Counts),
 		Verdict:        p.summary.Verdict,
@@ -126,6 +170,9 @@ func loadSummary(p examined, phases []examined) *LoadSummary {
 			Name: request.Request, Answered: request.Service.TotalCount(), LatencySeconds: plainQuantiles(latency),
 			ServiceSeconds: plainQuantiles(stat.OfHistogram(request.Service, nanosecond)),
 		})
+	}
+	if p.Ended == record.EndedDone {
+		out.LoadEnded = p.EndedWhy
 	}
 	for status, n := range p.Statuses {
 		out.Statuses[status] = n
@@ -143,7 +190,7 @@ func connectionSummary(load examined, phases []examined) ConnectionSummary {
 	out := ConnectionSummary{
 		Open: c.Open, MaxInFlight: c.MaxInFlight, MaxStreams: c.MaxStreams, TLSVersion: c.TLSVersion, CipherSuite: c.CipherSuite,
 	}
-	var connect, handshake []float64
+	var connect, handshake, idle []float64
 	for _, p := range phases {
 		if p.Index > load.Index {
 			break
@@ -154,8 +201,66 @@ func connectionSummary(load examined, phases []examined) ConnectionSummary {
 		out.Retried += p.Connection.Retried
 		connect = append(connect, p.Connection.ConnectSeconds...)
 		handshake = append(handshake, p.Connection.HandshakeSeconds...)
+		idle = append(idle, p.Connection.LostIdleSeconds...)
+		out.LocalPorts = max(out.LocalPorts, p.Connection.LocalPorts) // since the session began
 	}
 	out.ConnectSeconds, out.HandshakeSeconds = plainQuantiles(eachOnce(connect)), plainQuantiles(eachOnce(handshake))
+	if len(idle) > 0 {
+		out.LostIdleSeconds = plainQuantiles(eachOnce(idle))
+	}
+	return out
+}
+
+// backendSpread returns nil where fewer than two backends named themselves.
+func backendSpread(backends map[string]int64) *BackendSpread {
+	total, least, most := int64(0), int64(math.MaxInt64), int64(0)
+	for _, n := range backends {
+		total, least, most = total+n, min(least, n), max(most, n)
+	}
+	if len(backends) < 2 || total == 0 {
+		return nil
+	}
+	mean := float64(total) / float64(len(backends))
+	return &BackendSpread{
+		Backends: len(backends), LeastShare: float64(least) / float64(total), MostShare: float64(most) / float64(total),
+		Even: float64(most)/mean-1 <= warnUneven+unevenByChance(mean),
+	}
+}
+
+// stepSummaries tells the steps of a shape apart. An interval in which a step ends
+// and the next begins is left out, and so is what was answered after the load.
+func stepSummaries(load examined, scenario scenarios.Scenario) []StepSummary {
+	shape := scenario.Load.Shape
+	if shape == nil || len(shape.Steps) == 0 {
+		return nil
+	}
+	var out []StepSummary
+	from := time.Duration(0)
+	for i, step := range shape.Steps {
+		to := from + step.For
+		if i == len(shape.Steps)-1 {
+			to = load.Spec.Duration
+		}
+		to = min(to, load.SendEnd-load.Start)
+		if to <= from {
+			break // the load ended before
+		}
+		var parts []stat.Distribution
+		covered := time.Duration(0)
+		for _, second := range load.Seconds {
+			if second.Start-load.Start >= from && second.End-load.Start <= to {
+				covered += second.End - second.Start
+				parts = append(parts, distributionOf(second))
+			}
+		}
+		latency := stat.Merge(parts...)
+		s := StepSummary{FromSeconds: from.Seconds(), ToSeconds: to.Seconds(), IntendedRps: step.Rate.RPS(), LatencySeconds: plainQuantiles(latency)}
+		if covered > 0 {
+			s.AchievedRps = float64(latency.N()) / covered.Seconds()
+		}
+		out = append(out, s)
+		from = to
+	}
 	return out
 }
 

@@ -127,7 +127,7 @@ func timelineCharts(result analysis.Result, rec *record.Record) []Block {
 	offered := Line{Name: "offered", Color: colorMuted}
 	for _, p := range result.Phases {
 		if p.Seconds > 0 && p.OfferedRps > 0 {
-			offered.Points = append(offered.Points, bare(p.StartSeconds, p.OfferedRps), bare(p.StartSeconds+p.Seconds, p.OfferedRps))
+			offered.Points = append(offered.Points, offeredPoints(p, rec)...)
 			offered.gap(p.StartSeconds + p.Seconds)
 		}
 	}
@@ -169,6 +169,26 @@ func timelineCharts(result analysis.Result, rec *record.Record) []Block {
 		}
 	}
 	return blocks
+}
+
+// offeredPoints draws the rate that a phase offered: that of its curve, where it
+// has one and there is a record of it.
+func offeredPoints(p analysis.PhaseSummary, rec *record.Record) []Point {
+	if rec != nil {
+		for _, data := range rec.Data {
+			if data.Index != p.Index || len(data.Spec.Curve) == 0 {
+				continue
+			}
+			var points []Point
+			for _, c := range data.Spec.Curve {
+				if at := c.At.Seconds(); at <= p.Seconds {
+					points = append(points, bare(p.StartSeconds+at, c.RPS))
+				}
+			}
+			return points
+		}
+	}
+	return []Point{bare(p.StartSeconds, p.OfferedRps), bare(p.StartSeconds+p.Seconds, p.OfferedRps)}
 }
 
 // longestInterval returns the length of the longest interval of a phase's

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,12 +25,16 @@ func Load(result analysis.Result, rec *record.Record) Document {
 	if result.LoadSummary != nil {
 		d.add(latencySection(*result.LoadSummary))
 		d.add(mixSection(*result.LoadSummary))
+		d.add(stepsSection(*result.LoadSummary))
 		d.add(answersSection(*result.LoadSummary))
 	}
 	d.add(validitySection(result, rec))
 	d.add(loadCharts(result, rec))
 	if result.LoadSummary != nil {
+		d.add(backendsSection(*result.LoadSummary))
+		d.add(slowestSection(*result.LoadSummary))
 		d.add(connectionsSection(*result.LoadSummary))
+		d.add(credentialsSection(*result.LoadSummary))
 		d.add(generatorSection(*result.LoadSummary))
 	}
 	d.add(phaseSection(result))
@@ -41,6 +46,9 @@ func loadAnswer(result analysis.Result) Section {
 	s := Section{Title: "Answer", Blocks: []Block{verdict(result)}}
 	s.Blocks = append(s.Blocks, endNotes(result)...)
 	s.Blocks = append(s.Blocks, whyInvalid(result)...)
+	if l := result.LoadSummary; l != nil && l.LoadEnded != "" {
+		s.Blocks = append(s.Blocks, Note{Info, endSentence("The load ended before its time: " + l.LoadEnded)})
+	}
 	if checks := loadObjectives(result); len(checks) > 0 {
 		s.Blocks = append(s.Blocks, Checks{"objectives", checks})
 	}
@@ -223,6 +231,12 @@ func connectionsSection(l analysis.LoadSummary) Section {
 	if c.GoAways > 0 || c.Retried > 0 {
 		values = append(values, KeyValue{"Sent away", fmt.Sprintf("%s times by GOAWAY; %s requests were sent again", quantity.Count(c.GoAways), quantity.Count(c.Retried))})
 	}
+	if c.LostIdleSeconds != nil {
+		values = append(values, KeyValue{"Idle before the other side ended without a word", spread(c.LostIdleSeconds)})
+	}
+	if c.LocalPorts > 0 {
+		values = append(values, KeyValue{"Local ports", quantity.Count(int64(c.LocalPorts)) + " used"})
+	}
 	values = append(values, KeyValue{"In flight", quantity.Count(c.MaxInFlight) + " requests at the most"})
 	return Section{Title: "Connections", Detail: true, Blocks: []Block{KeyValues{values}}}
 }
@@ -246,6 +260,85 @@ func mixSection(l analysis.LoadSummary) Section {
 		}})
 	}
 	return Section{Title: "The mix", Blocks: []Block{t}}
+}
+
+// stepsSection tells the steps of a shape apart.
+func stepsSection(l analysis.LoadSummary) Section {
+	if len(l.Steps) == 0 {
+		return Section{}
+	}
+	t := Table{Caption: "Latency by step; objectives are judged over the whole load", Columns: []Column{
+		{Title: "From", Right: true}, {Title: "To", Right: true}, {Title: "Intended", Right: true}, {Title: "Achieved", Right: true},
+		{Title: "p50", Right: true}, {Title: "p99", Right: true}, {Title: "Max", Right: true},
+	}}
+	for _, s := range l.Steps {
+		t.Rows = append(t.Rows, Row{Cells: []string{
+			quantity.Duration(s.FromSeconds), quantity.Duration(s.ToSeconds), quantity.Rate(s.IntendedRps), quantity.Rate(s.AchievedRps),
+			cell(s.LatencySeconds, "p50"), cell(s.LatencySeconds, "p99"), cell(s.LatencySeconds, "max"),
+		}})
+	}
+	return Section{Title: "Steps", Blocks: []Block{t}}
+}
+
+// mostBackends is how many rows the table of backends has at most.
+const mostBackends = 50
+
+// backendsSection tells who answered, the busiest first.
+func backendsSection(l analysis.LoadSummary) Section {
+	if len(l.Backends) == 0 {
+		return Section{}
+	}
+	total := int64(0)
+	for _, n := range l.Backends {
+		total += n
+	}
+	names := slices.SortedFunc(maps.Keys(l.Backends), func(a, b string) int {
+		return cmp.Or(cmp.Compare(l.Backends[b], l.Backends[a]), strings.Compare(a, b))
+	})
+	t := Table{Caption: "Answers by the backend that named itself in them", Columns: []Column{{Title: "Backend"}, {Title: "Answers", Right: true}, {Title: "Share", Right: true}}}
+	for _, name := range names[:min(len(names), mostBackends)] {
+		n := l.Backends[name]
+		t.Rows = append(t.Rows, Row{Cells: []string{name, quantity.Count(n), quantity.Percent(float64(n) / float64(total))}})
+	}
+	blocks := []Block{t}
+	if s := l.BackendSpread; s != nil {
+		note := Note{Good, fmt.Sprintf("The load was even over %s backends, as far as chance allows.", quantity.Count(int64(s.Backends)))}
+		if !s.Even {
+			note = Note{Warning, fmt.Sprintf("The load was not even over %s backends: the shares go from %s to %s.",
+				quantity.Count(int64(s.Backends)), quantity.Percent(s.LeastShare), quantity.Percent(s.MostShare))}
+		}
+		blocks = append(blocks, note)
+	}
+	if left := len(names) - mostBackends; left > 0 {
+		blocks = append(blocks, Note{Info, quantity.Count(int64(left)) + " more backends are in result.json."})
+	}
+	return Section{Title: "Backends", Blocks: blocks}
+}
+
+// slowestSection names requests that can be looked up in Jaeger or Zipkin.
+func slowestSection(l analysis.LoadSummary) Section {
+	if len(l.Slowest) == 0 {
+		return Section{}
+	}
+	t := Table{Caption: "The slowest of the requests that carried a traceparent, to open in Jaeger or Zipkin", Columns: []Column{
+		{Title: "Trace id"}, {Title: "Request"}, {Title: "Due", Right: true}, {Title: "Latency", Right: true},
+	}}
+	for _, trace := range l.Slowest {
+		t.Rows = append(t.Rows, Row{Cells: []string{trace.ID, trace.Request, quantity.Duration(trace.At.Seconds()), quantity.Duration(trace.LatencySeconds)}})
+	}
+	return Section{Title: "Slowest traces", Blocks: []Block{t}}
+}
+
+// credentialsSection tells what happened to the credential.
+func credentialsSection(l analysis.LoadSummary) Section {
+	if len(l.Credentials) == 0 {
+		return Section{}
+	}
+	t := Table{Caption: "The credential while the run went on", Columns: []Column{{Title: "At", Right: true}, {Title: "Event"}}}
+	for _, e := range l.Credentials {
+		t.Rows = append(t.Rows, Row{Cells: []string{quantity.Duration(e.AtSeconds), e.Message}})
+	}
+	return Section{Title: "Credentials", Detail: true, Blocks: []Block{t}}
 }
 
 func verdictLevel(v analysis.Verdict) Level {
