@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
+	"github.com/sailplan-io/sailplan/loadgen/feed"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
@@ -47,14 +48,30 @@ func Check(ctx context.Context, plan scenarios.Plan, options Options) (Reachable
 	if limit, ok := o.conn.PeerLimit(); ok {
 		found.MaxStreams = int64(limit)
 	}
+	rows, err := c.builder.feed(ctx, 0, 1)
+	if err != nil {
+		_ = o.link.Close()
+		return found, err
+	}
+	if rows != nil {
+		defer rows.Close()
+	}
 	for kind, r := range c.kinds() {
+		v, err := firstOf(ctx, rows, kind)
+		if errors.Is(err, feed.ErrEnd) {
+			break // fewer rows than kinds of request
+		}
+		if err != nil {
+			_ = o.link.Close()
+			return found, fmt.Errorf("request %q: %w", r.Name, err)
+		}
 		if o.conn.Leaving() { // an answer of HTTP/1.1 may be the last one of its connection
 			_ = o.link.Close()
 			if o, err = c.open(ctx, 0); err != nil {
 				return found, err
 			}
 		}
-		answer, err := o.ask(ctx, kind, plan.Timeout)
+		answer, err := o.ask(ctx, kind, v, plan.Timeout)
 		if err != nil {
 			_ = o.link.Close()
 			return found, fmt.Errorf("request %q to %s: %w", r.Name, plan.Endpoint.Address, err)
@@ -70,8 +87,28 @@ func Check(ctx context.Context, plan scenarios.Plan, options Options) (Reachable
 	return found, nil
 }
 
+// rowPause is how long Check waits for a row that has not been read yet.
+const rowPause = 5 * time.Millisecond
+
+// firstOf returns what a request of a kind takes from the next row of the feed, nil
+// when that is nothing. It waits for the row.
+func firstOf(ctx context.Context, rows *feed.Feed, kind int) (*exchange.Variation, error) {
+	if rows == nil {
+		return nil, nil
+	}
+	for {
+		v, err := rows.Next(kind)
+		if !errors.Is(err, feed.ErrNotReady) {
+			return v, err
+		}
+		if err := pause(ctx, rowPause); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // ask sends one request and waits for its answer.
-func (o opened) ask(ctx context.Context, kind int, timeout time.Duration) (Answer, error) {
+func (o opened) ask(ctx context.Context, kind int, v *exchange.Variation, timeout time.Duration) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	begin := time.Now()
@@ -81,7 +118,7 @@ func (o opened) ask(ctx context.Context, kind int, timeout time.Duration) (Answe
 	if o.conn.Leaving() {
 		return Answer{}, errors.New("the server sent GOAWAY")
 	}
-	o.conn.Start(kind, 0, nil)
+	o.conn.Start(kind, 0, v)
 	if err := o.pump(ctx, func() bool { return len(o.conn.Done()) > 0 }); err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return Answer{}, fmt.Errorf("no answer within %s: %w", timeout, err)

@@ -103,6 +103,9 @@ func (a *app) run(c *cobra.Command, o runOptions, what string) error {
 	if err := o.apply(&scenario, c.Flags().Changed, isURL(what)); err != nil {
 		return usage(err)
 	}
+	if isURL(what) && o.protocol == string(scenarios.ProtocolGRPC) {
+		return usage(errors.New("--protocol grpc: a URL does not say which method to call; give a scenario with requests: [{name: …, grpc: {method: package.Service/Method}}], see `sailplan scenario init --example grpc`"))
+	}
 	scenario = scenarios.Defaults(scenario)
 	if o.findMax {
 		probe := o.duration

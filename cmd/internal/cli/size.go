@@ -157,7 +157,7 @@ func (a *app) driveScenario(ctx context.Context, o driveOptions, scenario scenar
 	if errors.Is(runErr, experiment.ErrDirExists) {
 		return usage(runErr)
 	}
-	return a.conclude(options.Dir, ending, runErr, streams, o.outputs)
+	return a.conclude(options.Dir, ending, hinted(runErr, scenario.Target), streams, o.outputs)
 }
 
 // loadScenario reads a scenario file, or the built-in quickstart for "".
