@@ -77,6 +77,10 @@ With --find-max it looks for the highest rate that holds the objectives instead:
 it climbs until one breaks, probes around that place with repeats, and answers
 with an interval.
 
+What flags can't say stands in a scenario: a mix of requests, feeds, credentials,
+checks, shapes of the rate, gRPC. 'sailplan scenario init' writes one that explains
+every key.
+
 Flags count before the scenario. It leaves a run directory with report.html,
 report.md and result.json.
 
