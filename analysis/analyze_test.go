@@ -503,7 +503,8 @@ func damagePhase(p *record.PhaseData, what int, n int64, where int) {
 		p.Latency = hdrhistogram.New(1, 10, 1)
 		_ = p.Latency.RecordValues(3, max(1, n%1000))
 	case 18:
-		p.Connection = record.Connections{MaxStreams: n, Open: int(n), MaxInFlight: n, ConnectSeconds: []float64{-1, 1e300}}
+		p.Connection = record.Connections{MaxStreams: n, Open: int(n), MaxInFlight: n, ConnectSeconds: []float64{-1, 1e300},
+			ConnectTimes: &record.Times{Seconds: []float64{1, math.NaN(), math.Inf(1)}, Counts: []int64{n, -n, 5, 7}}}
 	case 19:
 		p.Samples = slices.Clone(p.Samples)
 		for i := range p.Samples {

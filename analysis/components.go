@@ -468,18 +468,16 @@ func measuredAtClient(in recommend.PoolInput, phases []examined, c record.Compon
 // generatorConnects returns the p99 of the generator's own connect times, in
 // seconds: TCP, and TLS where there was any. 0 when there are none.
 func generatorConnects(phases []examined) float64 {
-	p99 := func(values []float64) float64 {
-		values = slices.DeleteFunc(values, func(v float64) bool { return !(v >= 0) })
-		if len(values) == 0 {
-			return 0
+	p99 := func(parts []stat.Distribution) float64 {
+		if v := stat.Merge(parts...).Quantile(0.99); v > 0 { // not NaN: there are some
+			return v
 		}
-		slices.Sort(values)
-		return values[int(math.Ceil(0.99*float64(len(values))))-1]
+		return 0
 	}
-	var tcp, tls []float64
+	var tcp, tls []stat.Distribution
 	for _, p := range phases {
-		tcp = append(tcp, p.Connection.ConnectSeconds...)
-		tls = append(tls, p.Connection.HandshakeSeconds...)
+		tcp = append(tcp, openingTimes(p.Connection.ConnectTimes, p.Connection.ConnectSeconds))
+		tls = append(tls, openingTimes(p.Connection.HandshakeTimes, p.Connection.HandshakeSeconds))
 	}
 	return p99(tcp) + p99(tls)
 }

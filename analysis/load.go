@@ -190,7 +190,8 @@ func connectionSummary(load examined, phases []examined) ConnectionSummary {
 	out := ConnectionSummary{
 		Open: c.Open, MaxInFlight: c.MaxInFlight, MaxStreams: c.MaxStreams, TLSVersion: c.TLSVersion, CipherSuite: c.CipherSuite,
 	}
-	var connect, handshake, idle []float64
+	var connect, handshake []stat.Distribution
+	var idle []float64
 	for _, p := range phases {
 		if p.Index > load.Index {
 			break
@@ -199,16 +200,26 @@ func connectionSummary(load examined, phases []examined) ConnectionSummary {
 		out.Closed += p.Connection.Closed
 		out.GoAways += p.Connection.GoAways
 		out.Retried += p.Connection.Retried
-		connect = append(connect, p.Connection.ConnectSeconds...)
-		handshake = append(handshake, p.Connection.HandshakeSeconds...)
+		connect = append(connect, openingTimes(p.Connection.ConnectTimes, p.Connection.ConnectSeconds))
+		handshake = append(handshake, openingTimes(p.Connection.HandshakeTimes, p.Connection.HandshakeSeconds))
 		idle = append(idle, p.Connection.LostIdleSeconds...)
 		out.LocalPorts = max(out.LocalPorts, p.Connection.LocalPorts) // since the session began
 	}
-	out.ConnectSeconds, out.HandshakeSeconds = plainQuantiles(eachOnce(connect)), plainQuantiles(eachOnce(handshake))
+	out.ConnectSeconds, out.HandshakeSeconds = plainQuantiles(stat.Merge(connect...)), plainQuantiles(stat.Merge(handshake...))
 	if len(idle) > 0 {
 		out.LostIdleSeconds = plainQuantiles(eachOnce(idle))
 	}
 	return out
+}
+
+// openingTimes is the distribution of a phase's times, in seconds: of all
+// connections, and of the first where an older record has no more.
+func openingTimes(all *record.Times, first []float64) stat.Distribution {
+	// As long as there are few, each is known by itself and exactly.
+	if all == nil || all.N() <= int64(len(first)) || !slices.IsSorted(all.Seconds) {
+		return eachOnce(first)
+	}
+	return stat.NewDistribution(all.Seconds, all.Counts)
 }
 
 // backendSpread returns nil where fewer than two backends named themselves.

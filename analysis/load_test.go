@@ -74,3 +74,35 @@ func TestStepSummaries(t *testing.T) {
 		t.Errorf("without steps: got %v", got)
 	}
 }
+
+// TestOpeningTimes: of all connections where the record has them, each exactly
+// where they are few, and of the first where the record is an older one.
+func TestOpeningTimes(t *testing.T) {
+	many := &record.Times{Seconds: []float64{0.001, 0.5}, Counts: []int64{9900, 100}}
+	few := &record.Times{Seconds: []float64{0.00202}, Counts: []int64{3}}
+	first := make([]float64, 1000)
+	for i := range first {
+		first[i] = 0.001
+	}
+	tests := []struct {
+		name     string
+		all      *record.Times
+		first    []float64
+		n        int64
+		p50, max float64
+	}{
+		{"all of many", many, first, 10_000, 0.001, 0.5},
+		{"few", few, []float64{0.00201, 0.002, 0.002}, 3, 0.002, 0.00201},
+		{"an older record", nil, first, 1000, 0.001, 0.001},
+		{"out of order", &record.Times{Seconds: []float64{2, 1}, Counts: []int64{1000, 1000}}, []float64{3}, 1, 3, 3},
+		{"without counts", &record.Times{Seconds: []float64{2, 3}}, []float64{3}, 1, 3, 3},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := openingTimes(tt.all, tt.first)
+			if d.N() != tt.n || d.Quantile(0.5) != tt.p50 || d.Max() != tt.max {
+				t.Errorf("%d with the median %g and at most %g, want %d, %g, %g", d.N(), d.Quantile(0.5), d.Max(), tt.n, tt.p50, tt.max)
+			}
+		})
+	}
+}

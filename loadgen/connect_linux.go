@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/sailplan-io/sailplan/loadgen/dial"
@@ -17,6 +18,7 @@ import (
 	"github.com/sailplan-io/sailplan/loadgen/grpc"
 	"github.com/sailplan-io/sailplan/loadgen/h1"
 	"github.com/sailplan-io/sailplan/loadgen/h2"
+	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
@@ -263,6 +265,52 @@ func ignoreWouldBlock(err error) error {
 		return nil
 	}
 	return err
+}
+
+// openings are the times that a worker's connections took to open, since the last
+// phase ended.
+type openings struct{ connects, handshakes *hdrhistogram.Histogram }
+
+func newOpenings() openings {
+	// Two significant digits, so that the histograms take little and their buckets
+	// are few.
+	return openings{hdrhistogram.New(1000, highest, 2), hdrhistogram.New(1000, highest, 2)}
+}
+
+// add notes the times of a connection; facts get those of the first ones.
+func (o openings) add(times dial.Times, sealed bool, facts *record.Connections) {
+	observe(o.connects, int64(times.Connect))
+	if len(facts.ConnectSeconds) < maxConnectTimes {
+		facts.ConnectSeconds = append(facts.ConnectSeconds, times.Connect.Seconds())
+	}
+	if !sealed {
+		return
+	}
+	observe(o.handshakes, int64(times.Handshake))
+	if len(facts.HandshakeSeconds) < maxConnectTimes {
+		facts.HandshakeSeconds = append(facts.HandshakeSeconds, times.Handshake.Seconds())
+	}
+}
+
+// take moves the times into the facts.
+func (o openings) take(facts *record.Connections) {
+	facts.ConnectTimes, facts.HandshakeTimes = timesOf(o.connects), timesOf(o.handshakes)
+	o.connects.Reset()
+	o.handshakes.Reset()
+}
+
+// timesOf lists what a histogram of nanoseconds holds; nil when it is empty.
+func timesOf(h *hdrhistogram.Histogram) *record.Times {
+	if h.TotalCount() == 0 {
+		return nil
+	}
+	t := &record.Times{}
+	for _, bar := range h.Distribution() {
+		if bar.Count > 0 {
+			t.Seconds, t.Counts = append(t.Seconds, float64(bar.To)/1e9), append(t.Counts, bar.Count)
+		}
+	}
+	return t
 }
 
 // spareDescriptors is what the process needs besides connections.

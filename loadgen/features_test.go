@@ -83,6 +83,43 @@ func TestMaxRequests(t *testing.T) {
 	}
 }
 
+// TestOpeningTimes: those of all connections are in the facts, of the first thousand
+// each by itself.
+func TestOpeningTimes(t *testing.T) {
+	plan := planFor(serve(t, &seen{}))
+	plan.Connections = scenarios.Connections{Count: 4, StreamsPerConnection: 4, MaxRequests: 1}
+	plan.Timeout = 20 * time.Second
+	phase := steady()
+	phase.Rate, phase.Duration = scenarios.PerSecond(600), 2*time.Second
+	facts := runPhase(t, plan, phase, 2)
+	c := facts.Connection
+	if c.Opened < 1200 || c.ConnectTimes.N() != c.Opened || len(c.ConnectSeconds) != 1000 || c.HandshakeTimes != nil {
+		t.Fatalf("%d opened, %d times of all, %d of the first, handshakes %v; want 1200 or more, as many, 1000 and none",
+			c.Opened, c.ConnectTimes.N(), len(c.ConnectSeconds), c.HandshakeTimes)
+	}
+	// The first are among all: each bucket holds at least those that lie in it.
+	for i, high := range c.ConnectTimes.Seconds {
+		low, n := 0.0, int64(0)
+		if i > 0 {
+			low = c.ConnectTimes.Seconds[i-1]
+		}
+		if high <= low || c.ConnectTimes.Counts[i] <= 0 {
+			t.Fatalf("bucket %d ends at %g s with %d in it, the one before at %g s", i, high, c.ConnectTimes.Counts[i], low)
+		}
+		for _, v := range c.ConnectSeconds {
+			if v > low && v <= high {
+				n++
+				if v < 0.98*high-1e-6 {
+					t.Errorf("%g s counts as %g s", v, high)
+				}
+			}
+		}
+		if n > c.ConnectTimes.Counts[i] {
+			t.Errorf("up to %g s there are %d of the first, and %d of all", high, n, c.ConnectTimes.Counts[i])
+		}
+	}
+}
+
 // TestMaxAge: connections are replaced when they have come to their age.
 func TestMaxAge(t *testing.T) {
 	plan := planFor(serve(t, &seen{}))

@@ -136,16 +136,11 @@ func (w *worker) attach(place int, o opened) error {
 	w.localPort[port/64] |= 1 << (port % 64)
 	w.open++
 	w.facts.Opened++
-	times := o.link.Times()
-	if len(w.facts.ConnectSeconds) < maxConnectTimes {
-		w.facts.ConnectSeconds = append(w.facts.ConnectSeconds, times.Connect.Seconds())
-	}
-	if agreed, ok := o.link.Agreed(); ok {
+	agreed, sealed := o.link.Agreed()
+	w.openings.add(o.link.Times(), sealed, &w.facts)
+	if sealed {
 		o.link.Share(w.sealed)
 		w.facts.TLSVersion, w.facts.CipherSuite = agreed.Version, agreed.Suite
-		if len(w.facts.HandshakeSeconds) < maxConnectTimes {
-			w.facts.HandshakeSeconds = append(w.facts.HandshakeSeconds, times.Handshake.Seconds())
-		}
 	}
 	w.settle(l)
 	if old := p.old; old != nil {

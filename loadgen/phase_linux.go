@@ -257,6 +257,8 @@ func addConnections(to *record.Connections, c record.Connections) {
 	if c.TLSVersion != "" {
 		to.TLSVersion, to.CipherSuite = c.TLSVersion, c.CipherSuite
 	}
+	to.ConnectTimes = to.ConnectTimes.Merge(c.ConnectTimes)
+	to.HandshakeTimes = to.HandshakeTimes.Merge(c.HandshakeTimes)
 	to.ConnectSeconds = appendUpTo(to.ConnectSeconds, c.ConnectSeconds, maxConnectTimes)
 	to.HandshakeSeconds = appendUpTo(to.HandshakeSeconds, c.HandshakeSeconds, maxConnectTimes)
 }

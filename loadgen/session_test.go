@@ -447,7 +447,7 @@ func TestTLS(t *testing.T) {
 	if facts.Counts.Answered == 0 || facts.Counts.Answered != facts.Counts.Intended {
 		t.Errorf("counts %+v, want all answered", facts.Counts)
 	}
-	if facts.Connection.TLSVersion != "TLS 1.3" || facts.Connection.CipherSuite == "" || len(facts.Connection.HandshakeSeconds) != 4 {
+	if facts.Connection.TLSVersion != "TLS 1.3" || facts.Connection.CipherSuite == "" || len(facts.Connection.HandshakeSeconds) != 4 || facts.Connection.HandshakeTimes.N() != 4 {
 		t.Errorf("connections %+v", facts.Connection)
 	}
 

@@ -58,6 +58,7 @@ type worker struct {
 	buffer, sealed []byte // for what comes in, plain and encrypted
 	run            *run
 	facts          record.Connections // since the last phase ended
+	openings       openings           // likewise
 	wakeUps        int64
 }
 
@@ -118,7 +119,7 @@ func newWorker(id, workers int, base time.Time, c *connector, places []place) (*
 		id: id, base: base, connector: c, poll: poll, places: places,
 		unused: -1, maximum: 2*len(places)*plan.Connections.StreamsPerConnection + 64,
 		maxUses: plan.Connections.MaxRequests, maxAge: int64(plan.Connections.MaxAge),
-		buffer: make([]byte, readBuffer), sealed: make([]byte, readBuffer),
+		openings: newOpenings(), buffer: make([]byte, readBuffer), sealed: make([]byte, readBuffer),
 	}
 	w.flights, w.flightOf = flights(plan)
 	return w, nil
@@ -370,6 +371,7 @@ func (w *worker) takeFacts() record.Connections {
 	for _, ports := range w.localPort {
 		facts.LocalPorts += bits.OnesCount64(ports)
 	}
+	w.openings.take(&facts)
 	w.facts = record.Connections{TLSVersion: facts.TLSVersion, CipherSuite: facts.CipherSuite, MaxStreams: facts.MaxStreams}
 	return facts
 }

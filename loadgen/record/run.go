@@ -205,11 +205,60 @@ type Connections struct {
 	MaxStreams       int64     `json:"maxStreams,omitempty"` // the smallest limit a peer set; absent: none seen
 	TLSVersion       string    `json:"tlsVersion,omitempty"`
 	CipherSuite      string    `json:"cipherSuite,omitempty"`
-	ConnectSeconds   []float64 `json:"connectSeconds,omitempty"`   // TCP, one value per connection opened, at most 1 000
+	ConnectSeconds   []float64 `json:"connectSeconds,omitempty"`   // TCP, one value per connection opened, the first 1 000
 	HandshakeSeconds []float64 `json:"handshakeSeconds,omitempty"` // TLS, likewise
-	MaxInFlight      int64     `json:"maxInFlight"`                // over all connections together
+	// ConnectTimes and HandshakeTimes are of all connections that were opened; nil:
+	// none was, or the record is older than the fields.
+	ConnectTimes   *Times `json:"connectTimes,omitempty"`
+	HandshakeTimes *Times `json:"handshakeTimes,omitempty"`
+	MaxInFlight    int64  `json:"maxInFlight"` // over all connections together
 	// LostIdleSeconds is for how long connections had been idle when the peer, or
 	// something between, ended them without a word: the first 1 000.
 	LostIdleSeconds []float64 `json:"lostIdleSeconds,omitempty"`
 	LocalPorts      int       `json:"localPorts,omitempty"` // distinct ones that were used since the session began
+}
+
+// Times is a distribution of durations with two significant digits: Counts[i] of
+// them lay at most so far below Seconds[i] that they are the same to that digit.
+type Times struct {
+	Seconds []float64 `json:"seconds"` // rising
+	Counts  []int64   `json:"counts"`
+}
+
+// N returns how many durations there are.
+func (t *Times) N() (n int64) {
+	if t == nil {
+		return 0
+	}
+	for _, count := range t.Counts {
+		n += count
+	}
+	return n
+}
+
+// Merge returns the durations of both, either of which may be nil. The values of
+// both have to come from the same buckets.
+func (t *Times) Merge(other *Times) *Times {
+	if t == nil {
+		return other
+	}
+	if other == nil {
+		return t
+	}
+	sum := &Times{}
+	for i, k := 0, 0; i < len(t.Seconds) || k < len(other.Seconds); {
+		switch {
+		case k == len(other.Seconds) || i < len(t.Seconds) && t.Seconds[i] < other.Seconds[k]:
+			sum.Seconds, sum.Counts = append(sum.Seconds, t.Seconds[i]), append(sum.Counts, t.Counts[i])
+			i++
+		case i == len(t.Seconds) || other.Seconds[k] < t.Seconds[i]:
+			sum.Seconds, sum.Counts = append(sum.Seconds, other.Seconds[k]), append(sum.Counts, other.Counts[k])
+			k++
+		default:
+			sum.Seconds, sum.Counts = append(sum.Seconds, t.Seconds[i]), append(sum.Counts, t.Counts[i]+other.Counts[k])
+			i++
+			k++
+		}
+	}
+	return sum
 }
