@@ -216,6 +216,10 @@ type Connections struct {
 	// something between, ended them without a word: the first 1 000.
 	LostIdleSeconds []float64 `json:"lostIdleSeconds,omitempty"`
 	LocalPorts      int       `json:"localPorts,omitempty"` // distinct ones that were used since the session began
+	// OpenFailed is how often a connection could not be opened again, OpenError why
+	// the first time.
+	OpenFailed int64  `json:"openFailed,omitempty"`
+	OpenError  string `json:"openError,omitempty"`
 }
 
 // Times is a distribution of durations with two significant digits: Counts[i] of
