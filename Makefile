@@ -56,7 +56,7 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 	while IFS=: read -r file declaration; do \
 		name=$${declaration#func }; name=$${name%%(*}; \
 		echo "$$name in $${file%/*}"; \
-		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$${file%/*}" </dev/null; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x "$${file%/*}" </dev/null; \
 	done
 
 .PHONY: bench
