@@ -133,49 +133,6 @@ func TestLargeHeadersAreContinued(t *testing.T) {
 	}
 }
 
-// TestWindowsAreGivenBack downloads more than both windows hold.
-func TestWindowsAreGivenBack(t *testing.T) {
-	p := greeted(t)
-	p.conn.Start(0, 1, nil)
-	p.headers(1, false, ":status", "200")
-	p.want(nil)
-	p.frames()
-	window, connection := int64(streamWindow), int64(connWindow)
-	chunk := make([]byte, maxFrame)
-	const chunks = (connWindow/2 + 64<<20) / maxFrame
-	for range chunks {
-		if window < int64(len(chunk)) || connection < int64(len(chunk)) {
-			t.Fatalf("windows of %d and %d are left: they were not opened again", window, connection)
-		}
-		p.toConn.Reset()
-		p.write(func(f *http2.Framer) error { return f.WriteData(1, false, chunk) })
-		if err := p.conn.Ingest(p.toConn.Bytes(), 1); err != nil {
-			t.Fatal(err)
-		}
-		window -= int64(len(chunk))
-		connection -= int64(len(chunk))
-		if len(p.conn.Out()) == 0 {
-			continue
-		}
-		for _, f := range p.frames() {
-			if f.kind == http2.FrameWindowUpdate && f.id == 1 {
-				window += int64(f.value)
-			} else if f.kind == http2.FrameWindowUpdate && f.id == 0 {
-				connection += int64(f.value)
-			}
-		}
-		if window > streamWindow || connection > connWindow {
-			t.Fatalf("windows of %d and %d, more than there were", window, connection)
-		}
-	}
-	p.toConn.Reset()
-	p.headers(1, true, "x", "y")
-	p.want(nil)
-	if d := p.wantDone(1, exchange.Answered, exchange.Good); d.Received != chunks*maxFrame {
-		t.Errorf("%d bytes received, want %d", d.Received, chunks*maxFrame)
-	}
-}
-
 // TestStreamWindowIsEnforced: a peer that sends more than it may loses the stream.
 func TestStreamWindowIsEnforced(t *testing.T) {
 	p := greeted(t)
