@@ -527,7 +527,7 @@ func TestProofTooCloseToTell(t *testing.T) {
 		}
 		data := record.PhaseData{Latency: h}
 		data.Spec.Kind, data.Spec.Name = scenarios.KindProof, "below"
-		return examined{PhaseData: data, latency: stat.OfHistogram(h, nanosecond), summary: PhaseSummary{
+		return examined{PhaseData: data, settled: stat.OfHistogram(h, nanosecond), summary: PhaseSummary{
 			Name: "below", Holds: p99 <= 50*time.Millisecond, Verdict: Verdict{Valid: true},
 		}}
 	}

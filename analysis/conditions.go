@@ -14,11 +14,12 @@ import (
 
 // Conditions are what a phase is judged under, beside its own facts.
 type Conditions struct {
-	Objectives []scenarios.Objective
-	Host       record.Host
-	Components []record.Component
-	Streams    int              // requests the generator may have in flight; 0: not known
-	Pacing     scenarios.Pacing // precise pacing spins, and so uses a core by design
+	Objectives  []scenarios.Objective
+	Host        record.Host
+	Components  []record.Component
+	Connections int              // that the generator keeps open; 0: not known
+	Streams     int              // requests the generator may have in flight; 0: not known
+	Pacing      scenarios.Pacing // precise pacing spins, and so uses a core by design
 }
 
 // ConditionsOf returns the conditions of a run.
@@ -28,11 +29,12 @@ func ConditionsOf(run record.Run) Conditions {
 		perConnection = 1
 	}
 	return Conditions{
-		Objectives: run.Scenario.Objectives,
-		Host:       run.Host,
-		Components: run.Components,
-		Streams:    run.Scenario.Connections.Count * perConnection,
-		Pacing:     run.Scenario.Load.Pacing,
+		Objectives:  run.Scenario.Objectives,
+		Host:        run.Host,
+		Components:  run.Components,
+		Connections: run.Scenario.Connections.Count,
+		Streams:     run.Scenario.Connections.Count * perConnection,
+		Pacing:      run.Scenario.Load.Pacing,
 	}
 }
 

@@ -91,6 +91,10 @@ func objectiveEdge(phases []examined, o scenarios.Objective, seed uint64) models
 // settled or not.
 const farMiss = 1.5
 
+// unanswered is how many times the limit a quantile counts as that lies among the
+// arrivals that were never answered. All that is far beyond the limit counts alike.
+const unanswered = 1000
+
 // edgePoint returns a phase as a point of the edge; ok is false when it cannot be
 // one. A phase through which a queue grew, or that the generator disturbed while it
 // missed by far, says on which side of the edge it lies, and so counts when it misses.
@@ -116,8 +120,14 @@ func edgePoint(phase examined, o scenarios.Objective) (point models.EdgePoint, o
 		return models.EdgePoint{RPS: phase.offered, Value: phase.summary.ErrorRatio}, true
 	}
 	estimate := phase.quantile(o.Quantile)
+	if math.IsInf(phase.settled.Quantile(o.Quantile), 1) && phase.settled.N() >= int64(stat.SamplesFor(o.Quantile)) {
+		return models.EdgePoint{RPS: phase.offered, Value: o.Latency.Seconds() * unanswered}, true
+	}
 	if !estimate.OK() || !(estimate.Low > 0) {
 		return models.EdgePoint{}, false
+	}
+	if math.IsInf(estimate.High, 1) {
+		estimate.High = estimate.Value * estimate.Value / estimate.Low
 	}
 	sd := (math.Log(estimate.High) - math.Log(estimate.Low)) / (2 * 1.96)
 	return models.EdgePoint{RPS: phase.offered, Value: estimate.Value, SD: sd}, true
@@ -128,8 +138,8 @@ func edgePoint(phase examined, o scenarios.Objective) (point models.EdgePoint, o
 // a hundred phases, if the objective held.
 func clearMiss(phase examined, objectives []scenarios.Objective) bool {
 	for _, o := range objectives {
-		n, allowed := float64(phase.latency.N()), 1-o.Quantile
-		above := phase.latency.ShareAbove(o.Latency.Seconds()) * n
+		n, allowed := float64(phase.settled.N()), 1-o.Quantile
+		above := phase.settled.ShareAbove(o.Latency.Seconds()) * n
 		if !o.IsLatency() {
 			n, allowed = float64(phase.Counts.Intended), float64(o.ErrorRatio)
 			above = phase.summary.ErrorRatio * n

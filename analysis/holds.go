@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis/stat"
@@ -17,10 +18,19 @@ const nanosecond = 1e-9
 // phase that measured nothing does not hold. Whether the phase is a valid
 // measurement is not its question: see Judge.
 func Holds(phase record.PhaseData, objectives []scenarios.Objective) (holds bool, reason string) {
-	latency := stat.OfHistogram(phase.Latency, nanosecond)
-	return holdsAll(latency, phase.Counts, objectives)
+	return holdsAll(settled(stat.OfHistogram(phase.Latency, nanosecond), phase.Counts), phase.Counts, objectives)
 }
 
+// settled is the latency of every arrival that came to an end, the ends that were
+// no answers included: an arrival that was shed, failed or timed out is later than
+// every limit. latency is that of the answers, and of the timeouts with their
+// timeout as the value; those are the largest of it, as long as all requests have
+// the same timeout.
+func settled(latency stat.Distribution, c record.Counts) stat.Distribution {
+	return latency.Endless(min(c.TimedOut, latency.N()), c.Failed+c.Shed)
+}
+
+// holdsAll wants the latency of all settled arrivals.
 func holdsAll(latency stat.Distribution, counts record.Counts, objectives []scenarios.Objective) (holds bool, reason string) {
 	if counts.Intended == 0 || latency.N() == 0 {
 		return false, "nothing was measured"
@@ -68,6 +78,9 @@ func holdsOne(latency stat.Distribution, counts record.Counts, o scenarios.Objec
 	name := stat.QuantileName(o.Quantile)
 	if n := latency.N(); n < int64(stat.SamplesFor(o.Quantile)) {
 		name = fmt.Sprintf("%s of only %d answers", name, n)
+	}
+	if math.IsInf(seen, 1) {
+		return false, fmt.Sprintf("%s > %s, since %s were never answered", name, duration(o.Latency.Seconds()), percent(latency.ShareAbove(math.MaxFloat64)))
 	}
 	relation, ok := "≤", true
 	if seen > o.Latency.Seconds() {

@@ -15,6 +15,7 @@ const (
 	CodeNothingMeasured  = "nothing-measured"
 	CodeCutShort         = "cut-short"
 	CodeSendLag          = "send-lag"
+	CodeNoConnection     = "no-connection"
 	CodeStreamsExhausted = "streams-exhausted"
 	CodeRateNotReached   = "rate-not-reached"
 	CodeGeneratorCPU     = "generator-cpu"
@@ -65,11 +66,14 @@ type judgement struct {
 	conditions Conditions
 	samples    models.Sampled
 	latency    stat.Distribution
+	settled    stat.Distribution
 	intervals  []interval
 	seconds    float64 // of sending
 	// waited says that arrivals waited for a free stream: then the system under
 	// test, not the generator, holds the sending up.
 	waited bool
+	// lost says that they waited because there was no connection.
+	lost bool
 	// sure says that the generator's disturbances, which only ever make latencies
 	// longer, cannot be why the objectives hold or miss: they hold in spite of them,
 	// or miss by far without them. Then they spoil a fit, but not the evidence.
@@ -102,12 +106,13 @@ func Judge(phase record.PhaseData, conditions Conditions) Verdict {
 func judge(e examined, conditions Conditions) Verdict {
 	phase := e.PhaseData
 	j := &judgement{
-		phase: phase, conditions: conditions, samples: e.samples, latency: e.latency, intervals: e.intervals,
+		phase: phase, conditions: conditions, samples: e.samples, latency: e.latency, settled: e.settled, intervals: e.intervals,
 		seconds: (phase.SendEnd - phase.Start).Seconds(),
 		verdict: Verdict{Reasons: []Reason{}, NotForFit: []Reason{}, Warnings: []Reason{}},
 	}
-	j.waited = j.waitedForStreams()
-	holds, _ := holdsAll(j.latency, phase.Counts, conditions.Objectives)
+	j.lost = j.unconnected()
+	j.waited = j.lost || j.waitedForStreams()
+	holds, _ := holdsAll(j.settled, phase.Counts, conditions.Objectives)
 	j.sure = holds && len(conditions.Objectives) > 0 || j.missedByFar()
 	if j.complete() {
 		j.sendLag()
@@ -148,6 +153,17 @@ func (j *judgement) complete() bool {
 		j.invalid(CodeNothingMeasured, "no answer was timed")
 	}
 	return true
+}
+
+// connectionLost is the class of requests whose connection ended under them.
+const connectionLost = "connection-lost"
+
+// unconnected reports whether arrivals waited, or were shed, because connections
+// were lost: the target went away, or would not be connected to again.
+func (j *judgement) unconnected() bool {
+	c := j.phase.Connection
+	gone := j.conditions.Connections > 0 && c.Open < j.conditions.Connections && !j.phase.Unfinished
+	return j.phase.Counts.Sent < j.phase.Counts.Intended && (gone || j.phase.Phase.Errors[connectionLost] > 0)
 }
 
 // waitedForStreams reports whether the system held requests for so long that no
@@ -210,6 +226,10 @@ func (j *judgement) sendLag() {
 	if p99 <= limit {
 		return
 	}
+	if j.lost {
+		j.warn(CodeNoConnection, "arrivals waited for a connection (send lag p99 %s)", duration(p99))
+		return
+	}
 	if j.waited {
 		j.warn(CodeStreamsExhausted, "arrivals waited for a free stream (send lag p99 %s): the system did not answer fast enough for %d streams",
 			duration(p99), j.conditions.streams(j.phase))
@@ -246,6 +266,9 @@ func (j *judgement) reachedRate() {
 		return
 	}
 	switch {
+	case j.lost:
+		j.warn(CodeNoConnection, "%d of %d arrivals (%s) were never sent because connections were lost: %d of %d were open at the end",
+			unsent, c.Intended, percent(share), j.phase.Connection.Open, j.conditions.Connections)
 	case j.waited:
 		j.warn(CodeStreamsExhausted, "%d of %d arrivals (%s) were never sent because no stream came free", unsent, c.Intended, percent(share))
 	case share > maxUnsentShare:

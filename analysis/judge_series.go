@@ -106,7 +106,7 @@ func (j *judgement) stationary() {
 	if !ok {
 		limit, quantile = math.Inf(1), 0.99
 	}
-	holds, _ := holdsAll(j.latency, j.phase.Counts, j.conditions.Objectives)
+	holds, _ := holdsAll(j.settled, j.phase.Counts, j.conditions.Objectives)
 	before, after := stat.Quantile(first, 0.5, stat.Confidence), stat.Quantile(second, 0.5, stat.Confidence)
 	apart := before.High < after.Low || after.High < before.Low
 	matters := math.Abs(after.Value-before.Value) > math.Min(limit/20, 0.005)

@@ -101,6 +101,25 @@ func TestJudge(t *testing.T) {
 		{"a burst of a late generator fills the streams", CodeSendLag, func(p *record.PhaseData, _ *Conditions) {
 			p.SendLag, p.Service, p.Connection.MaxInFlight = all(60*ms, 3000), all(2*ms, 3000), 800
 		}, invalid},
+		{"unsent because the target died", CodeRateNotReached, func(p *record.PhaseData, c *Conditions) {
+			p.Counts.Shed = p.Counts.Sent / 3
+			p.Counts.Sent -= p.Counts.Shed
+			c.Connections, p.Connection.Open = 8, 0
+		}, no},
+		{"no connection is why", CodeNoConnection, func(p *record.PhaseData, c *Conditions) {
+			p.Counts.Shed = p.Counts.Sent / 3
+			p.Counts.Sent -= p.Counts.Shed
+			c.Connections, p.Connection.Open = 8, 0
+		}, warned},
+		{"lost and opened again", CodeNoConnection, func(p *record.PhaseData, c *Conditions) {
+			p.Counts.Shed = p.Counts.Sent / 50
+			p.Counts.Sent -= p.Counts.Shed
+			c.Connections, p.Connection.Open, p.Phase.Errors = 8, 8, map[string]int64{"connection-lost": 3}
+		}, warned},
+		{"all connections there", CodeNoConnection, func(p *record.PhaseData, c *Conditions) {
+			p.Counts.Sent -= p.Counts.Sent / 50
+			c.Connections, p.Connection.Open = 8, 8
+		}, no},
 		{"unsent by the generator", CodeRateNotReached, func(p *record.PhaseData, _ *Conditions) { p.Counts.Sent -= p.Counts.Sent / 50 }, invalid},
 		{"shed by a slow system", CodeRateNotReached, func(p *record.PhaseData, _ *Conditions) {
 			p.Counts.Shed = p.Counts.Sent / 5

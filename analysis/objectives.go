@@ -25,7 +25,7 @@ func (r *Result) standing(o scenarios.Objective, load examined) (*bool, string) 
 	if load.Counts.Intended == 0 || o.IsLatency() && load.latency.N() == 0 {
 		return nil, "nothing was measured"
 	}
-	ok, text := holdsOne(load.latency, load.Counts, o)
+	ok, text := holdsOne(load.settled, load.Counts, o)
 	switch r.Outcome {
 	case Held:
 	case Missed:

@@ -20,8 +20,9 @@ func Summarize(phase record.PhaseData, conditions Conditions) PhaseSummary {
 type examined struct {
 	record.PhaseData
 	summary   PhaseSummary
-	latency   stat.Distribution
-	intervals []interval // those with answers
+	latency   stat.Distribution // of answers, and of timeouts with their timeout as the value
+	settled   stat.Distribution // of all arrivals that came to an end; +Inf without an answer
+	intervals []interval        // those with answers
 	samples   models.Sampled
 	offered   float64 // rps, as realised
 }
@@ -39,12 +40,13 @@ func examine(phase record.PhaseData, conditions Conditions) examined {
 		samples:   models.Samples(phase),
 		offered:   models.OfferedRPS(phase),
 	}
+	e.settled = settled(e.latency, phase.Counts)
 	for _, s := range phase.Seconds {
 		if d := distributionOf(s); d.N() > 0 {
 			e.intervals = append(e.intervals, interval{s.Start, s.End, d})
 		}
 	}
-	holds, reason := holdsAll(e.latency, phase.Counts, conditions.Objectives)
+	holds, reason := holdsAll(e.settled, phase.Counts, conditions.Objectives)
 	e.summary = PhaseSummary{
 		Index: phase.Index, Name: phase.Spec.Name, Kind: string(phase.Spec.Kind),
 		OfferedRps:   phase.Spec.Rate.RPS(),
@@ -57,7 +59,7 @@ func examine(phase record.PhaseData, conditions Conditions) examined {
 		Throttled:    map[string]float64{},
 		Holds:        holds,
 		HoldsReason:  reason,
-		ObjectiveUse: objectiveUse(e.latency, phase.Counts, conditions.Objectives),
+		ObjectiveUse: objectiveUse(e.settled, phase.Counts, conditions.Objectives),
 		StartSeconds: phase.Start.Seconds(),
 		Seconds:      math.Max(0, (phase.SendEnd - phase.Start).Seconds()),
 	}
@@ -79,7 +81,7 @@ const bootstrapDraws = 200
 // quantile estimates a quantile of the latency. Requests of the same second share
 // its fate, so the interval is no narrower than the one over whole seconds.
 func (e examined) quantile(q float64) stat.Estimate {
-	estimate := stat.Quantile(e.latency, q, stat.Confidence)
+	estimate := stat.Quantile(e.settled, q, stat.Confidence)
 	if !estimate.OK() || len(e.intervals) < 4 {
 		return estimate
 	}

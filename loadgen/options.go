@@ -58,8 +58,9 @@ const (
 	maxBackends = 1000
 	// maxConnectTimes bounds how many connect times are kept in a phase.
 	maxConnectTimes = 1000
-	// minBacklog is the least default of Phase.MaxBacklog.
-	minBacklog = 1000
+	// minBacklog and maxBacklog are the bounds of the default of Phase.MaxBacklog;
+	// a waiting arrival takes 16 bytes.
+	minBacklog, maxBacklog = 1000, 500_000
 )
 
 // checkPlan refuses what a session can't do.
@@ -96,16 +97,17 @@ func checkPhase(plan scenarios.Plan, phase scenarios.Phase) error {
 	if phase.Process == scenarios.Closed {
 		return fmt.Errorf("phase %q: a closed loop has no rate that guards.maxRate %s could hold", phase.Name, limit)
 	}
-	if phase.Rate.RPS() > limit.RPS() {
-		return fmt.Errorf("phase %q: rate %s is above guards.maxRate %s", phase.Name, phase.Rate, limit)
+	if peak := phase.PeakRPS(); peak > limit.RPS() {
+		return fmt.Errorf("phase %q: rate %s is above guards.maxRate %s", phase.Name, scenarios.PerSecond(peak), limit)
 	}
 	return nil
 }
 
-// backlogBound returns how many arrivals of a phase may wait.
-func backlogBound(phase scenarios.Phase) int {
+// backlogBound returns how many arrivals of a phase may wait: as many as come due
+// within the timeout, so that it is the timeout that gives them up.
+func backlogBound(plan scenarios.Plan, phase scenarios.Phase) int {
 	if phase.MaxBacklog > 0 {
 		return phase.MaxBacklog
 	}
-	return max(minBacklog, int(phase.Rate.RPS()))
+	return int(min(max(minBacklog, phase.PeakRPS()*plan.Timeout.Seconds()), maxBacklog))
 }

@@ -23,6 +23,7 @@ type run struct {
 	start, sendEnd     int64 // nanoseconds since the base
 	interval, boundary int64 // boundary is where the current interval ends
 	precise            bool
+	rests              bool // between batches
 
 	mostSlack int64 // when arrivals are batched
 	meanGap   int64 // between this worker's arrivals, of late
@@ -93,6 +94,7 @@ func newRun(plan scenarios.Plan, phase scenarios.Phase, worker, workers int) (*r
 	if phase.Process == scenarios.Closed {
 		return r, nil
 	}
+	r.rests = !r.precise && r.mostSlack >= leastRest && mayRest(plan)
 	if r.arrivals, err = schedule.New(phase); err != nil {
 		return nil, err
 	}
@@ -100,7 +102,7 @@ func newRun(plan scenarios.Plan, phase scenarios.Phase, worker, workers int) (*r
 	if rps := phase.Rate.RPS(); rps > 0 {
 		r.meanGap = int64(1e9 * float64(workers) / rps)
 	}
-	bound := backlogBound(phase)
+	bound := backlogBound(plan, phase)
 	r.backlog = newBacklog((bound + workers - 1) / workers)
 	return r, nil
 }

@@ -63,7 +63,8 @@ type Phase struct {
 	Interval time.Duration // of the timeline and of the histogram log; 0 means 1 s
 	Seed     uint64        // of this phase's arrivals and choices
 	// MaxBacklog is how many due arrivals may wait for a stream; what comes
-	// beyond is shed and counted. 0 means one second's worth, at least 1 000.
+	// beyond is shed and counted. 0 means as many as come due within the timeout,
+	// at least 1 000 and at most 500 000.
 	MaxBacklog int
 	// Curve is a rate that changes: points in order, the first at 0, the last at
 	// Duration. Rate is then its mean. Empty: the rate is Rate throughout.

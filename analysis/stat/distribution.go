@@ -77,6 +77,31 @@ func rank(q float64, n int64) int64 {
 	return int64(math.Ceil(q*float64(n) - 1e-9*float64(n)))
 }
 
+// Endless returns the distribution in which the largest observations, last of
+// them, and more that never came to an end are +Inf: what is beyond every limit.
+// Both are ≥ 0.
+func (d Distribution) Endless(last, more int64) Distribution {
+	if last <= 0 && more <= 0 {
+		return d
+	}
+	keep := max(0, d.N()-max(0, last))
+	out := Distribution{}
+	for i, v := range d.values {
+		before := int64(0)
+		if i > 0 {
+			before = d.cum[i-1]
+		}
+		if before >= keep {
+			break
+		}
+		out.values, out.cum = append(out.values, v), append(out.cum, min(d.cum[i], keep))
+	}
+	if endless := d.N() - keep + max(0, more); endless > 0 {
+		out.values, out.cum = append(out.values, math.Inf(1)), append(out.cum, keep+endless)
+	}
+	return out
+}
+
 // Mean returns the mean; NaN when there are no observations.
 func (d Distribution) Mean() float64 {
 	sum, before := 0.0, int64(0)

@@ -59,6 +59,12 @@ func Quantile(d Distribution, q, confidence float64) Estimate {
 	half := z(confidence) * math.Sqrt(float64(n)*q*(1-q))
 	low := int64(math.Floor(float64(n)*q - half))
 	high := int64(math.Ceil(float64(n)*q+half)) + 1
+	if math.IsInf(d.Quantile(q), 1) {
+		never := d.ShareAbove(math.MaxFloat64)
+		e := NotEstimable(int(n), fmt.Sprintf("%s lies beyond every answer: %.3g %% were never answered", QuantileName(q), 100*never))
+		e.Low, e.High, e.Confidence = d.AtRank(low), math.Inf(1), confidence
+		return e
+	}
 	return Estimate{
 		Value: d.Quantile(q), Low: d.AtRank(low), High: d.AtRank(high),
 		Confidence: confidence, N: int(n),

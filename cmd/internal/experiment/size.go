@@ -130,6 +130,8 @@ func (s *sizing) spec(kind scenarios.PhaseKind, name string, rps float64, base t
 		Process:  s.options.Scenario.Load.Arrivals,
 		Rate:     rate,
 		Duration: models.PhaseDuration(base, s.pace.LongestPhase, rps, samples),
+		// What waits beyond a second shows an overload; more would only take time.
+		MaxBacklog: max(1000, int(rate.RPS())),
 	}
 }
 
