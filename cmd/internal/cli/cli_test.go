@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,6 +156,7 @@ func TestWhatACommandNeeds(t *testing.T) {
 		{"size", needsObjective, scenarios.Scenario{Objectives: objective}, ""},
 		{"run without a rate", needsLoad, scenarios.Scenario{}, "load.rate"},
 		{"run of a closed loop", needsLoad, scenarios.Scenario{Load: scenarios.Load{Arrivals: scenarios.Closed}}, ""},
+		{"run of a closed loop under a limit", needsLoad, scenarios.Scenario{Load: scenarios.Load{Arrivals: scenarios.Closed}, Guards: scenarios.Guards{MaxRate: scenarios.PerSecond(100)}}, "give --rate 100/s"},
 		{"run", needsLoad, scenarios.Scenario{Load: scenarios.Load{Rate: scenarios.PerSecond(1)}}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -217,6 +219,76 @@ func TestFlagsReachTheExperiment(t *testing.T) {
 	}
 	if !strings.Contains(p.stderr.String(), "embedded stand-in, as asked") {
 		t.Errorf("standard error: got %q, want it to say what the proxies are", p.stderr.String())
+	}
+}
+
+// TestMaxRateOfAClosedLoop: what no rate can bound is refused before anything is
+// sent.
+func TestMaxRateOfAClosedLoop(t *testing.T) {
+	t.Chdir(t.TempDir())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	p := newProcess(t, "")
+	if got := Main([]string{"run", "http://" + listener.Addr().String() + "/", "--rate", "max", "--max-rate", "100/s"}, p.Process); got != exitUsage {
+		t.Errorf("exit code: got %d, want %d", got, exitUsage)
+	}
+	for _, want := range []string{"--rate max", "--max-rate", "give --rate 100/s instead", "leave out the limit"} {
+		if !strings.Contains(p.stderr.String(), want) {
+			t.Errorf("standard error: got %q, want %q in it", p.stderr.String(), want)
+		}
+	}
+	if err := listener.(*net.TCPListener).SetDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := listener.Accept(); err == nil {
+		conn.Close()
+		t.Error("somebody connected")
+	}
+	if entries, err := os.ReadDir(runsDir); err == nil {
+		t.Errorf("left %v", entries)
+	}
+}
+
+// TestQuietDoesNotNameTheTarget: what the user has just typed is no warning.
+func TestQuietDoesNotNameTheTarget(t *testing.T) {
+	text := strings.NewReplacer("lab: {proxy: auto}", `target: {url: "http://127.0.0.1:1"}`).Replace(scenarioText)
+	for _, test := range []struct {
+		flags []string
+		said  bool
+	}{{nil, true}, {[]string{"--quiet"}, false}} {
+		p := newProcess(t, text)
+		_, _ = drove(t, p, test.flags, record.EndedDone, "", nil)
+		if got := strings.Contains(p.stderr.String(), "target: http://127.0.0.1:1"); got != test.said {
+			t.Errorf("%q: got %q, want the target named: %t", test.flags, p.stderr.String(), test.said)
+		}
+	}
+}
+
+// TestPhaseLineWithoutAnObjective: the view knows whether there is something to hold.
+func TestPhaseLineWithoutAnObjective(t *testing.T) {
+	for _, test := range []struct {
+		objectives []scenarios.Objective
+		want       string
+	}{{[]scenarios.Objective{}, "  measured\n"}, {[]scenarios.Objective{{Quantile: 0.99, Latency: time.Second}}, "  holds\n"}} {
+		t.Chdir(t.TempDir())
+		p := newProcess(t, "")
+		scenario, err := scenarioOfURL("http://127.0.0.1:1/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		scenario.Objectives = test.objectives
+		a := &app{p.Process}
+		_ = a.driveScenario(t.Context(), driveOptions{workers: 1}, scenarios.Defaults(scenario), func(scenarios.Scenario) error { return nil },
+			func(_ context.Context, options experiment.Options) (record.Ending, error) {
+				options.Observer.PhaseEnd(analysis.PhaseSummary{Name: "load", Kind: "load", Holds: true, Verdict: analysis.Verdict{Valid: true}})
+				return record.EndedFailed, experiment.ErrDirExists
+			})
+		if !strings.Contains(p.stderr.String(), test.want) {
+			t.Errorf("got %q, want %q in it", p.stderr.String(), test.want)
+		}
 	}
 }
 

@@ -122,6 +122,10 @@ func (a *app) run(c *cobra.Command, o runOptions, what string) error {
 
 // needsLoad refuses a scenario that `run` can't send.
 func needsLoad(s scenarios.Scenario) error {
+	if limit := s.Guards.MaxRate; s.Load.Arrivals == scenarios.Closed && !limit.IsZero() {
+		return fmt.Errorf("scenario %s: --rate max (load.arrivals: closed) sends as fast as answers come, and --max-rate (guards.maxRate) %s can't bound that: give --rate %s instead, or leave out the limit",
+			s.Metadata.Name, limit, limit)
+	}
 	if s.Load.Rate.IsZero() && s.Load.Arrivals != scenarios.Closed && s.Load.Shape == nil {
 		return fmt.Errorf("scenario %s: run needs load.rate, for instance `load: {rate: 100/s, duration: 30s}`, or --rate", s.Metadata.Name)
 	}
@@ -165,10 +169,10 @@ func (a *app) scenarioOf(what string) (scenarios.Scenario, error) {
 func scenarioOfURL(raw string) (scenarios.Scenario, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return scenarios.Scenario{}, fmt.Errorf("%q is not a URL", withoutUser(raw))
+		return scenarios.Scenario{}, fmt.Errorf("%q is not a URL", withoutSecrets(raw))
 	}
 	if u.User != nil {
-		return scenarios.Scenario{}, fmt.Errorf("%s: a user in the URL is not sent; give --header 'Authorization: …'", u.Redacted())
+		return scenarios.Scenario{}, fmt.Errorf("%s: a user in the URL is not sent; give --header 'Authorization: …'", withoutSecrets(raw))
 	}
 	s := scenarios.Scenario{
 		Metadata: scenarios.Metadata{Name: "run"}, Target: &scenarios.Target{URL: u.Scheme + "://" + u.Host},
@@ -190,11 +194,17 @@ func scenarioOfURL(raw string) (scenarios.Scenario, error) {
 
 func unnameable() *regexp.Regexp { return regexp.MustCompile(`[^a-zA-Z0-9]+`) }
 
-// withoutUser hides what may be a password.
-func withoutUser(raw string) string {
+// withoutSecrets hides what of a URL may be a password, a token or a key: its user
+// and its query. It takes what is no URL, too.
+func withoutSecrets(raw string) string {
+	// The user first: what stands before the last @ may hold a question mark.
 	if i := strings.LastIndexByte(raw, '@'); i >= 0 {
 		scheme, _, _ := strings.Cut(raw, "://")
-		return scheme + "://…" + raw[i:]
+		raw = scheme + "://…" + raw[i:]
+	}
+	// And that @ may stand in the query, whose parameters then follow it.
+	if i := strings.IndexAny(raw, "?#&="); i >= 0 {
+		raw = raw[:i+1] + "…"
 	}
 	return raw
 }

@@ -79,10 +79,17 @@ func TestRunOfURL(t *testing.T) {
 	if s.Load.Rate.RPS() != 100 || s.Load.Duration != 10*time.Second || s.Guards.MaxRate.RPS() != 100 || len(s.Objectives) != 0 {
 		t.Errorf("got rate %s for %s, guard %s, objectives %v", s.Load.Rate, s.Load.Duration, s.Guards.MaxRate, s.Objectives)
 	}
-	for _, raw := range []string{"http://user:secret@127.0.0.1/", "http://user:secret@127.0.0.1:bad port/"} {
-		if _, err := scenarioOfURL(raw); err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("a URL with a user: got %v, want an error that does not repeat the password", err)
+	for _, raw := range []string{
+		"http://user:secret@127.0.0.1/", "http://user:secret@127.0.0.1:bad port/", "http://user@127.0.0.1/?token=secret",
+		"http://user:secret@127.0.0.1/?token=secret", "http://user:secret@127.0.0.1/#secret", "http://127.0.0.1:bad port/?token=secret",
+		"http://u:p@127.0.0.1:bad port/?token=secret", "http://u:pa?secret@127.0.0.1:bad port/?mail=a@b&token=secret",
+	} {
+		if _, err := scenarioOfURL(raw); err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "token") {
+			t.Errorf("%s: got %v, want an error that repeats neither the password nor the query", raw, err)
 		}
+	}
+	if _, err := scenarioOfURL("http://user:secret@shop.example.com:8080/a?b=c"); err == nil || !strings.Contains(err.Error(), "@shop.example.com:8080/a?…: a user in the URL is not sent; give --header") {
+		t.Errorf("got %v, want an error that still tells which URL, and a way out", err)
 	}
 }
 

@@ -116,7 +116,9 @@ func (a *app) driveScenario(ctx context.Context, o driveOptions, scenario scenar
 	}
 	streams := a.streams(o.outputs)
 	tty, width := terminalOf(streams.progress)
-	view := live.New(streams.progress, live.Options{Terminal: tty, Width: width, Quiet: o.quiet, Now: time.Now})
+	view := live.New(streams.progress, live.Options{
+		Terminal: tty, Width: width, Quiet: o.quiet, Unjudged: len(scenario.Objectives) == 0, Now: time.Now,
+	})
 	defer view.Close()
 	exporter, stopExporter, err := a.export(o.listen, view)
 	if err != nil {
@@ -149,7 +151,7 @@ func (a *app) driveScenario(ctx context.Context, o driveOptions, scenario scenar
 		if options.Proxy, err = a.chooseProxy(ctx, scenario.Lab.Proxy, o.envoy, view); err != nil {
 			return err
 		}
-	} else {
+	} else if !o.quiet {
 		view.Note("target: " + scenario.Target.URL)
 	}
 	ending, runErr := run(ctx, options)

@@ -23,6 +23,7 @@ type View struct {
 	w        io.Writer
 	terminal bool // the last lines may be redrawn
 	quiet    bool
+	unjudged bool
 	width    int
 	start    time.Time
 	now      func() time.Time
@@ -31,13 +32,15 @@ type View struct {
 	index int
 	since time.Time
 	last  record.Tick
-	drawn int // lines of the panel on screen
+	drawn int       // lines of the panel on screen
+	told  time.Time // when a plain line was last due
 }
 
 // Options are how a View writes.
 type Options struct {
 	Terminal bool // redraw a panel of figures
 	Quiet    bool // write notes only
+	Unjudged bool // there is no objective that a phase could hold or miss
 	Width    int  // columns; 0 means 100
 	Now      func() time.Time
 }
@@ -48,7 +51,7 @@ func New(w io.Writer, options Options) *View {
 		options.Width = 100
 	}
 	return &View{
-		w: w, terminal: options.Terminal, quiet: options.Quiet, width: options.Width,
+		w: w, terminal: options.Terminal, quiet: options.Quiet, unjudged: options.Unjudged, width: options.Width,
 		start: options.Now(), now: options.Now,
 	}
 }
@@ -65,6 +68,7 @@ func (v *View) PhaseStart(index int, spec scenarios.Phase) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.phase, v.index, v.since, v.last = spec, index, v.now(), record.Tick{}
+	v.told = v.since
 	v.status()
 }
 
@@ -74,6 +78,38 @@ func (v *View) Tick(t record.Tick) {
 	defer v.mu.Unlock()
 	v.last = t
 	v.status()
+	v.progress()
+}
+
+// plainEvery is how often progress is told where nothing can be redrawn.
+const plainEvery = 10 * time.Second
+
+// progress writes a line of figures now and then where there is no panel.
+func (v *View) progress() {
+	if v.quiet || v.terminal {
+		return
+	}
+	now := v.now()
+	if now.Sub(v.told) < plainEvery {
+		return
+	}
+	v.told = now
+	t, elapsed := v.last, min(now.Sub(v.since), v.phase.Duration)
+	v.line("%s  %-12s %s of %s  %s  p50 %s  p99 %s  in flight %s  errors %s%s", v.elapsed(), v.phase.Name,
+		clock(elapsed.Truncate(time.Second)), clock(v.phase.Duration), v.rates(elapsed), milliseconds(t.P50.Seconds()), milliseconds(t.P99.Seconds()),
+		quantity.Count(t.Counts.InFlight), quantity.Count(t.Counts.Errors()), errorsByClass(t))
+}
+
+// rates are the intended rate of the moment and what the last interval achieved.
+func (v *View) rates(elapsed time.Duration) string {
+	text := "as fast as answers come"
+	if v.phase.Process != scenarios.Closed {
+		text = quantity.Rate(v.phase.RPSAt(elapsed)) + " intended"
+	}
+	if length := v.last.At - v.last.Start; length > 0 {
+		text += ", " + quantity.Rate(float64(v.last.Answered)/length.Seconds()) + " achieved"
+	}
+	return text
 }
 
 // PhaseEnd writes one line about what the phase found.
@@ -89,6 +125,8 @@ func (v *View) PhaseEnd(s analysis.PhaseSummary) {
 		verdict = "NOT VALID: " + reasons(s.Verdict.Reasons)
 	case s.Kind == string(scenarios.KindWarmUp) || s.Kind == string(scenarios.KindPreflight):
 		verdict = ""
+	case v.unjudged:
+		verdict = "measured"
 	case !s.Holds:
 		verdict = "missed"
 	}
@@ -138,16 +176,8 @@ func (v *View) status() {
 func (v *View) panel() []string {
 	t, spec := v.last, v.phase
 	elapsed := min(v.now().Sub(v.since), spec.Duration)
-	intended := "as fast as answers come"
-	if spec.Process != scenarios.Closed {
-		intended = quantity.Rate(spec.RPSAt(elapsed)) + " intended"
-	}
-	achieved := ""
-	if length := t.At - t.Start; length > 0 {
-		achieved = ", " + quantity.Rate(float64(t.Answered)/length.Seconds()) + " achieved"
-	}
 	return []string{
-		fmt.Sprintf("%s  %-12s %s  %s left  %s%s", v.elapsed(), spec.Name, bar(elapsed, spec.Duration), clock(spec.Duration-elapsed), intended, achieved),
+		fmt.Sprintf("%s  %-12s %s  %s left  %s", v.elapsed(), spec.Name, bar(elapsed, spec.Duration), clock(spec.Duration-elapsed), v.rates(elapsed)),
 		fmt.Sprintf("       latency p50 %s  p99 %s  p99.9 %s  max %s   send lag p99 %s",
 			milliseconds(t.P50.Seconds()), milliseconds(t.P99.Seconds()), milliseconds(t.P999.Seconds()), milliseconds(t.Max.Seconds()), milliseconds(t.LagP99.Seconds())),
 		fmt.Sprintf("       sent %s  in flight %s  waiting %s   errors %s%s", quantity.Count(t.Counts.Sent), quantity.Count(t.Counts.InFlight),

@@ -49,12 +49,61 @@ func play(options Options) string {
 
 func TestPlainLines(t *testing.T) {
 	want := ` 0:00  proxies: real Envoy 1.40.0 (PATH)
- 0:01  climb 1          300/s  p50 7.00 ms   p99 21 ms          errors 0.00 %  holds
+ 0:02  climb 1          300/s  p50 7.00 ms   p99 21 ms          errors 0.00 %  holds
  0:02  climb 2          480/s  p50 1.2 s     p99 not estimable  errors 1.20 %  missed
- 0:02  climb 3          768/s  p50 –         p99 not estimable  errors 0.00 %  NOT VALID: send lag p99 is 9 ms (and 1 more)
+ 0:03  climb 3          768/s  p50 –         p99 not estimable  errors 0.00 %  NOT VALID: send lag p99 is 9 ms (and 1 more)
 `
 	if got := play(Options{}); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// TestPlainLinesOfALongPhase: where nothing can be redrawn, a line tells of every
+// ten seconds.
+func TestPlainLinesOfALongPhase(t *testing.T) {
+	long := func(options Options) string {
+		var out bytes.Buffer
+		start := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+		now := start
+		options.Now = func() time.Time { return now }
+		v := New(&out, options)
+		now = start.Add(5 * time.Second)
+		v.PhaseStart(0, scenarios.Phase{Name: "load", Kind: scenarios.KindLoad, Rate: scenarios.PerSecond(300), Duration: 25 * time.Second})
+		for second := range 25 {
+			now = now.Add(time.Second)
+			at := time.Duration(second+1) * time.Second
+			v.Tick(record.Tick{
+				Start: at - time.Second, At: at, Answered: 250, Errors: map[string]int64{"timed-out": 2},
+				Counts: record.Counts{Sent: 301, InFlight: 4, TimedOut: 2},
+				P50:    7 * time.Millisecond, P99: 21 * time.Millisecond,
+			})
+		}
+		// The next phase has its own ten seconds.
+		v.PhaseStart(1, scenarios.Phase{Name: "rest", Kind: scenarios.KindLoad, Process: scenarios.Closed, Duration: 25 * time.Second})
+		for range 10 {
+			now = now.Add(time.Second)
+			v.Tick(record.Tick{})
+		}
+		v.Close()
+		return out.String()
+	}
+	want := ` 0:15  load         0:10 of 0:25  300/s intended, 250/s achieved  p50 7.00 ms  p99 21 ms  in flight 4  errors 2: timed-out 2
+ 0:25  load         0:20 of 0:25  300/s intended, 250/s achieved  p50 7.00 ms  p99 21 ms  in flight 4  errors 2: timed-out 2
+ 0:40  rest         0:10 of 0:25  as fast as answers come  p50 –  p99 –  in flight 0  errors 0
+`
+	if got := long(Options{}); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if got := long(Options{Quiet: true}); got != "" {
+		t.Errorf("quiet: got %q, want nothing", got)
+	}
+}
+
+// TestNothingHoldsWithoutAnObjective: a phase that is judged by nothing was measured.
+func TestNothingHoldsWithoutAnObjective(t *testing.T) {
+	got := play(Options{Unjudged: true})
+	if strings.Contains(got, "holds") || strings.Contains(got, "missed") || strings.Count(got, "  measured\n") != 2 || !strings.Contains(got, "NOT VALID") {
+		t.Errorf("got:\n%s\nwant two phases measured and one not valid", got)
 	}
 }
 
