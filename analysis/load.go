@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -89,6 +90,8 @@ type ConnectionSummary struct {
 	// without a word by the peer, or by something between: absent when none was.
 	LostIdleSeconds map[string]stat.Estimate `json:"lostIdleSeconds,omitempty"`
 	LocalPorts      int                      `json:"localPorts,omitempty"` // distinct ones that were used
+	OpenFailed      int64                    `json:"openFailed,omitempty"` // times that a connection could not be opened again
+	OpenError       string                   `json:"openError,omitempty"`  // why, the first time
 }
 
 // GeneratorSummary is what the load cost the generator.
@@ -200,6 +203,8 @@ func connectionSummary(load examined, phases []examined) ConnectionSummary {
 		out.Closed += p.Connection.Closed
 		out.GoAways += p.Connection.GoAways
 		out.Retried += p.Connection.Retried
+		out.OpenFailed += p.Connection.OpenFailed
+		out.OpenError = cmp.Or(out.OpenError, p.Connection.OpenError)
 		connect = append(connect, openingTimes(p.Connection.ConnectTimes, p.Connection.ConnectSeconds))
 		handshake = append(handshake, openingTimes(p.Connection.HandshakeTimes, p.Connection.HandshakeSeconds))
 		idle = append(idle, p.Connection.LostIdleSeconds...)

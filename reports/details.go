@@ -37,6 +37,7 @@ func validitySection(result analysis.Result, rec *record.Record) Section {
 	for _, warning := range result.Warnings {
 		s.Blocks = append(s.Blocks, Note{Warning, warning})
 	}
+	s.Blocks = append(s.Blocks, verdictNotes(result)...)
 	if rec != nil {
 		for _, warning := range rec.Warnings {
 			s.Blocks = append(s.Blocks, Note{Warning, "Reading the record: " + warning})
@@ -46,6 +47,55 @@ func validitySection(result analysis.Result, rec *record.Record) Section {
 		}
 	}
 	return s
+}
+
+// verdictNotes say what to keep in mind of the load, or of the phases that the
+// proof rests on; of the other phases, how many have something to say.
+func verdictNotes(result analysis.Result) []Block {
+	said := map[string]bool{}
+	for _, r := range result.InvalidReasons {
+		said[reasonText(r)] = true
+	}
+	var blocks []Block
+	note := func(before string, verdict analysis.Verdict) {
+		if !verdict.Valid {
+			return // said above, or in the table of phases
+		}
+		for _, r := range slices.Concat(verdict.NotForFit, verdict.Warnings) {
+			if text := before + reasonText(r); !said[text] {
+				said[text] = true
+				blocks = append(blocks, Note{Warning, text})
+			}
+		}
+	}
+	if result.LoadSummary != nil {
+		note("", result.LoadSummary.Verdict)
+		return blocks
+	}
+	decisive := map[int]bool{}
+	if v := result.Verification; v != nil {
+		for _, point := range []*analysis.ProofPoint{v.ObjectiveHeldBelow, v.ObjectiveMissedAbove} {
+			if point != nil {
+				decisive[point.Phase] = true
+			}
+		}
+	}
+	others := 0
+	for _, p := range result.Phases {
+		switch {
+		case decisive[p.Index]:
+			note(fmt.Sprintf("Phase %d, %s: ", p.Index, phaseName(p)), analysis.Verdict{Valid: p.Verdict.Valid, Warnings: p.Verdict.Warnings})
+		case p.Verdict.Valid && len(p.Verdict.Warnings) > 0:
+			others++
+		}
+	}
+	switch {
+	case others == 1:
+		blocks = append(blocks, Note{Info, "One of the valid phases has a warning: see the table of phases."})
+	case others > 1:
+		blocks = append(blocks, Note{Info, quantity.Count(int64(others)) + " of the valid phases have warnings: see the table of phases."})
+	}
+	return blocks
 }
 
 // costSection shows the fitted models.
@@ -130,7 +180,7 @@ func phaseSection(result analysis.Result) Section {
 		case len(p.Verdict.Warnings) > 0:
 			row.Level = Warning
 		}
-		row.Cells = append(row.Cells, phaseResult(p), remarks(p.Verdict))
+		row.Cells = append(row.Cells, phaseResult(p, len(result.Objectives) > 0), remarks(p.Verdict))
 		t.Rows = append(t.Rows, row)
 	}
 	return Section{Title: "Phases", Detail: true, Blocks: []Block{t}}
@@ -163,11 +213,13 @@ func phaseName(p analysis.PhaseSummary) string {
 }
 
 // phaseResult says whether the objectives held, if that can be said.
-func phaseResult(p analysis.PhaseSummary) string {
+func phaseResult(p analysis.PhaseSummary, objectives bool) string {
 	text := "held"
 	switch {
 	case !p.Verdict.Valid:
 		return "not valid"
+	case !objectives:
+		text = "measured"
 	case !p.Holds:
 		text = "missed"
 	}

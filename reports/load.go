@@ -166,12 +166,25 @@ func answersSection(l analysis.LoadSummary) Section {
 		t.Rows = append(t.Rows, row)
 	}
 	for _, class := range slices.Sorted(maps.Keys(l.Errors)) {
-		t.Rows = append(t.Rows, Row{Level: Bad, Cells: []string{class, quantity.Count(l.Errors[class])}})
+		t.Rows = append(t.Rows, Row{Level: Bad, Cells: []string{errorClass(class), quantity.Count(l.Errors[class])}})
 	}
 	if len(t.Rows) == 0 {
 		return Section{}
 	}
 	return Section{Title: "Answers", Blocks: []Block{t}}
+}
+
+// errorClass puts a class that does not speak for itself into words.
+func errorClass(class string) string {
+	switch class {
+	case "shed":
+		return "never sent: the backlog was full [shed]"
+	case "shed-waiting":
+		return "never sent: waited for a free stream until its timeout [shed-waiting]"
+	case "shed-interrupted":
+		return "never sent: waiting when the load was stopped [shed-interrupted]"
+	}
+	return class
 }
 
 // loadCharts has the timeline only: one rate has no curve.
@@ -218,12 +231,15 @@ func wakeUps(l analysis.LoadSummary) string {
 // connectionsSection tells how connecting went.
 func connectionsSection(l analysis.LoadSummary) Section {
 	c := l.Connections
-	if c.Opened == 0 {
+	if c.Opened == 0 && c.OpenFailed == 0 {
 		return Section{}
 	}
 	values := []KeyValue{
 		{"Connections", fmt.Sprintf("%s opened, %s closed, %s open at the end", quantity.Count(c.Opened), quantity.Count(c.Closed), quantity.Count(int64(c.Open)))},
 		{"Connecting", spread(c.ConnectSeconds)},
+	}
+	if c.OpenFailed > 0 {
+		values = append(values, KeyValue{"Could not connect", fmt.Sprintf("%s times; the first time: %s", quantity.Count(c.OpenFailed), OneLine(c.OpenError))})
 	}
 	if c.TLSVersion != "" {
 		values = append(values, KeyValue{"TLS", c.TLSVersion + ", " + c.CipherSuite}, KeyValue{"TLS handshake", spread(c.HandshakeSeconds)})

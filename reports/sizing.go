@@ -132,6 +132,7 @@ func verdict(result analysis.Result) Verdict {
 		set(Bad, Failed, "An objective was missed")
 	case analysis.Measured:
 		set(Info, Passed, "Measured; there was no objective to hold")
+		v.Detail = "" // the reason is the same
 	case analysis.Found:
 		set(Good, Passed, "Found: the highest rate that holds the objectives is "+quantity.Estimate(result.SLOEdge.Rps, quantity.PerSecond))
 	}
