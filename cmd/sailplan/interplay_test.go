@@ -71,10 +71,7 @@ func TestFeedTakenOnceEndsTheLoad(t *testing.T) {
 		"ids.csv": rows.String(),
 		"s.yaml":  scenarioFor(url, "feed: {file: ids.csv, order: once}\nrequests: [{name: a, path: \"/u/${id}\"}]\nload: {rate: 400/s, duration: 60s}\n"),
 	}, "run", "s.yaml", "--json", "-", "--out", "run")
-	if code == 4 {
-		t.Skip("skipped: the machine was too busy for an answer")
-	}
-	if code != 0 {
+	if code != 0 && code != 4 { // 4: the machine was too busy for a verdict; what was sent counts all the same
 		t.Fatalf("exit code: got %d, want 0", code)
 	}
 	var result struct {
@@ -186,10 +183,7 @@ func TestFailedChecksMissTheObjective(t *testing.T) {
 	c, code := judged(t, map[string]string{
 		"s.yaml": scenarioFor(url, "requests: [{name: a, path: /, check: {body: in stock}}]\nload: {rate: 300/s, duration: 3s}\nguards: {maxErrorRatio: 1}\n"),
 	}, "run", "s.yaml", "--json", "-", "--out", "run", "--objective", "errors<1%")
-	if code == 4 {
-		t.Skip("skipped: the machine was too busy for an answer")
-	}
-	if code != 3 {
+	if code != 3 && code != 4 { // 4: the machine was too busy for a verdict; the counts hold all the same
 		t.Errorf("exit code: got %d, want 3", code)
 	}
 	var result struct {
