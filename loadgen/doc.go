@@ -21,6 +21,12 @@
 // less than a millisecond and leave in few writes, as the facts tell. Precise pacing
 // spins instead, and each leaves when it is due.
 //
+// An answer ends when its last bytes are read, but for a slack of 200 µs and more:
+// then a worker doesn't wake up between two batches, and an answer ends when the
+// kernel received the last segment of all that one read takes from its connection.
+// That never flatters: such an end can be late, by less than the time between two
+// batches, and is never early.
+//
 // A connection that comes to the end of its requests or its age has a successor
 // opened before it takes no more, and closes when its last answer is in. With
 // several targets the connections are shared out by weight. A renewed credential

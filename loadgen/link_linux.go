@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"math"
@@ -129,6 +130,9 @@ func (w *worker) attach(place int, o opened) error {
 		return err
 	}
 	w.links[tag] = l
+	if w.stamping {
+		w.stampLink(l)
+	}
 	if w.kinds != nil {
 		l.conn.Update(w.kinds[l.endpoint])
 	}
@@ -194,12 +198,16 @@ func (w *worker) receive(l *link) int64 {
 		n, err := l.dial.Read(w.buffer)
 		now := w.now()
 		if n > 0 {
+			at := w.received(l, now)
 			l.lastUsed = now
+			if w.rested && n >= crowded {
+				w.restless = now + awake
+			}
 			if w.run != nil {
 				w.run.counts.BytesReceived += int64(n)
 			}
-			failure := l.conn.Ingest(w.buffer[:n], now)
-			w.drain(l, now)
+			failure := l.conn.Ingest(w.buffer[:n], at)
+			w.drain(l, at)
 			if failure != nil {
 				w.push(l) // the GOAWAY
 				w.drop(l, exchange.ProtocolError)
@@ -311,6 +319,9 @@ func (w *worker) block(l *link, blocked bool) {
 	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP)
 	if blocked {
 		events |= unix.EPOLLOUT
+		w.blocked++
+	} else {
+		w.blocked--
 	}
 	if err := w.poll.control(unix.EPOLL_CTL_MOD, l.dial.FD(), events, l.tag, l.generation); err != nil {
 		w.drop(l, exchange.ConnectionLost)
@@ -331,6 +342,9 @@ func (w *worker) drop(l *link, class exchange.Class) {
 		return
 	}
 	l.closed = true
+	if l.blocked {
+		w.blocked--
+	}
 	now := w.now()
 	if class == exchange.ConnectionLost && l.conn.GoAways() == 0 && len(w.facts.LostIdleSeconds) < maxConnectTimes {
 		w.facts.LostIdleSeconds = append(w.facts.LostIdleSeconds, float64(now-l.lastUsed)/1e9)
@@ -387,6 +401,10 @@ func (w *worker) deliver(d delivery) {
 		err = w.attach(d.place, d.opened)
 	}
 	if err != nil {
+		if w.ctx.Err() == nil {
+			w.facts.OpenFailed++
+			w.facts.OpenError = cmp.Or(w.facts.OpenError, err.Error())
+		}
 		w.dial(d.place)
 	}
 }

@@ -17,6 +17,7 @@ type poller struct {
 	limit       [2]int64 // seconds and nanoseconds of the current wait
 	coarse      bool     // the kernel has no epoll_pwait2 (before 5.11)
 	keep        bool     // short waits keep the scheduler's processor
+	bell        unix.PollFd
 }
 
 // keepFor is the longest wait, in nanoseconds, that keeps the processor of Go's
@@ -89,6 +90,26 @@ func (p *poller) wait(timeout int64) ([]unix.EpollEvent, error) {
 		return p.waitCoarse(timeout)
 	}
 	return nil, fmt.Errorf("wait for connections: %w", os.NewSyscallError("epoll_pwait2", errno))
+}
+
+// rest waits for a wake-up from other goroutines alone, at most timeout nanoseconds.
+// What comes in meanwhile is for the next wait.
+func (p *poller) rest(timeout int64) error {
+	p.limit = [2]int64{timeout / 1e9, timeout % 1e9}
+	p.bell = unix.PollFd{Fd: int32(p.wake), Events: unix.POLLIN}
+	if unsafe.Sizeof(uintptr(0)) < 8 || !p.keep || timeout > keepFor {
+		limit := unix.NsecToTimespec(timeout)
+		_, err := unix.Ppoll([]unix.PollFd{p.bell}, &limit, nil)
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("wait for the next arrival: %w", os.NewSyscallError("ppoll", err))
+		}
+		return nil
+	}
+	_, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p.bell)), 1, uintptr(unsafe.Pointer(&p.limit)), 0, 0, 0)
+	if errno != 0 && errno != unix.EINTR {
+		return fmt.Errorf("wait for the next arrival: %w", os.NewSyscallError("ppoll", errno))
+	}
+	return nil
 }
 
 // waitCoarse does the same in two calls: ppoll, which has nanoseconds, on the

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sailplan-io/sailplan/loadgen/dial"
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
 	"github.com/sailplan-io/sailplan/loadgen/feed"
 	"github.com/sailplan-io/sailplan/loadgen/record"
@@ -60,6 +61,14 @@ type worker struct {
 	facts          record.Connections // since the last phase ended
 	openings       openings           // likewise
 	wakeUps        int64
+
+	stamps             dial.Stamps
+	stamping           bool  // links use stamps
+	rested             bool  // what is read now came in during a rest
+	restedAt           int64 // when it began
+	awokeAt, awokeWall int64 // when it ended, since the base and by the real-time clock
+	restless           int64 // until when there is no rest
+	blocked            int   // links that wait for room to write
 }
 
 // exchangeRecord is one request that was sent and is not finished.
@@ -108,9 +117,14 @@ type delivery struct {
 // readBuffer is the size of the buffers for what comes in, in bytes.
 const readBuffer = 64 << 10
 
+// eventsAtOnce is of how many connections a worker reads before it writes. Of all that
+// belongs to so many, here and in the kernel, most is still in the processor's
+// caches when they are written.
+const eventsAtOnce = 64
+
 // newWorker returns one of several workers.
 func newWorker(id, workers int, base time.Time, c *connector, places []place) (*worker, error) {
-	poll, err := newPoller(min(1024, len(places)+8), workers < runtime.GOMAXPROCS(0))
+	poll, err := newPoller(min(eventsAtOnce, len(places)+8), workers < runtime.GOMAXPROCS(0))
 	if err != nil {
 		return nil, err
 	}
@@ -154,14 +168,10 @@ func (w *worker) loop() {
 	// send lag shows.
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	for {
-		patience := w.patience(w.now())
-		events, err := w.poll.wait(patience)
+		events, err := w.sleep()
 		if err != nil {
 			w.broken(err)
 			return
-		}
-		if patience != 0 {
-			w.wakeUps++ // not each turn of a spin
 		}
 		now := w.now()
 		if w.run != nil {
@@ -184,6 +194,24 @@ func (w *worker) loop() {
 			w.finish(w.now())
 		}
 	}
+}
+
+// sleep waits until there is something to do, and returns what has happened.
+func (w *worker) sleep() ([]unix.EpollEvent, error) {
+	now := w.now()
+	patience := w.patience(now)
+	if patience != 0 {
+		w.wakeUps++ // not each turn of a spin
+	}
+	if w.rested = false; !w.rests(now, patience) {
+		return w.poll.wait(patience)
+	}
+	if err := w.poll.rest(patience); err != nil {
+		return nil, err
+	}
+	w.restedAt = now
+	w.awoke()
+	return w.poll.wait(0)
 }
 
 // spinStretch is for how long before an arrival precise pacing does not sleep, in
@@ -291,6 +319,9 @@ func (w *worker) collect() (stop bool) {
 		r.begin(start, length)
 		r.runDelay = runDelay()
 		r.wakeUps = w.wakeUps
+		if r.rests {
+			w.stampAll()
+		}
 		w.run = r
 		w.progress.outcomes.Store(0)
 		w.progress.errors.Store(0)
