@@ -198,12 +198,17 @@ func lastLine(text string) string {
 	return lines[len(lines)-1]
 }
 
-// median of what a function says of samples.
+// median of what a function says of samples; of an even number the mean of the
+// two in the middle.
 func median(samples []sample, of func(sample) float64) float64 {
 	values := make([]float64, 0, len(samples))
 	for _, s := range samples {
 		values = append(values, of(s))
 	}
 	slices.Sort(values)
-	return values[len(values)/2]
+	middle := len(values) / 2
+	if len(values)%2 == 0 {
+		return (values[middle-1] + values[middle]) / 2
+	}
+	return values[middle]
 }

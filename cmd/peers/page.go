@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"debug/buildinfo"
 	"fmt"
 	"io"
 	"os"
@@ -37,17 +38,19 @@ func page(all []results, found map[string]string, o options) []byte {
 	fmt.Fprintf(&b, `# What a request costs
 
 Written by `+"`make bench-peers`"+`. Every client was given the same work by turns, %d rounds of
-%.3g s each, against a new nghttpd of one thread in a process of its own that
-answers with a file of 1 KiB where nothing else is said. CPU is user and system time
-of the client's whole process, start included, by getrusage; figures are medians
-over the rounds. Client and server share the machine's processors, so rates are
-what this machine reaches, not what a client can do.
+%.3g s each (%.3g s at a fixed rate), against a new nghttpd of one thread in a process of
+its own that answers with a file of 1 KiB where nothing else is said. CPU is user and
+system time of the client's whole process, start included, by getrusage. Figures are
+%s; the spread is from the least to the most.
+Client and server share the machine's processors, so rates are what this machine
+reaches, not what a client can do. A ratio within a few hundredths of its target can
+fall on either side of it the next time.
 
 Machine: %s.
 
-Clients: %s.
+Clients: %s. Server: nghttpd %s.
 
-`, o.rounds, o.length.Seconds(), machine(), versions(found))
+`, o.rounds, o.length.Seconds(), fixedLonger*o.length.Seconds(), middle(o.rounds), machine(), versions(found), serverVersion())
 	b.WriteString("| work | client | CPU s per 10⁶ requests (spread) | ours ÷ its | target | met | requests/s | peak memory |\n|---|---|---|---|---|---|---|---|\n")
 	for _, r := range all {
 		writeRow(&b, r)
@@ -221,17 +224,42 @@ func versions(found map[string]string) string {
 			said = append(said, name+" (not here)")
 			continue
 		}
-		flag := "--version"
-		if name == fortio || name == k6 {
-			flag = "version"
-		}
-		out, err := exec.Command(path, flag).CombinedOutput()
-		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-		if err != nil || line == "" {
-			line = "version not told"
-		}
-		line = strings.TrimSpace(strings.TrimPrefix(line, name))
-		said = append(said, name+" "+line)
+		said = append(said, name+" "+version(name, path))
 	}
 	return strings.Join(said, ", ")
+}
+
+// version returns that of a program: what a Go build has in it, else what the
+// program says.
+func version(name, path string) string {
+	if info, err := buildinfo.ReadFile(path); err == nil {
+		return fmt.Sprintf("%s (%s)", info.Main.Version, info.GoVersion)
+	}
+	out, err := exec.Command(path, "--version").CombinedOutput()
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	line = strings.TrimSpace(strings.TrimPrefix(line, name))
+	if err != nil || line == "" {
+		return "(version not told)"
+	}
+	return line
+}
+
+func serverVersion() string {
+	path, err := exec.LookPath(nghttpd)
+	if err != nil {
+		return "(version not told)"
+	}
+	return version(nghttpd, path)
+}
+
+// middle says what a figure is of that many rounds.
+func middle(rounds int) string {
+	switch rounds {
+	case 1:
+		return "of the one round"
+	case 2:
+		return "the means of both rounds"
+	default:
+		return "medians over the rounds"
+	}
 }

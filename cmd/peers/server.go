@@ -37,7 +37,7 @@ func serve(w work, dir string) (*server, error) {
 	} else {
 		arguments = append(arguments, "--no-tls", strconv.Itoa(port))
 	}
-	s := &server{command: exec.Command("nghttpd", arguments...), address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+	s := &server{command: exec.Command(nghttpd, arguments...), address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	s.command.Env = append(os.Environ(), "OPENSSL_CONF="+filepath.Join(dir, opensslFile))
 	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.command.Start(); err != nil {

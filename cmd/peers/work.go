@@ -42,6 +42,13 @@ const (
 	k6     = "k6"
 )
 
+// nghttpd is the server.
+const nghttpd = "nghttpd"
+
+// fixedLonger is how many times as long as others works at a fixed rate are sent: they
+// have fewer requests to share what starting costs.
+const fixedLonger = 2
+
 const (
 	smallFile = "1k" // of 1 KiB
 	largeFile = "16k-"
@@ -60,7 +67,7 @@ func rows(length time.Duration) []row {
 	}
 	fixed := func(name string, process scenarios.Process, pacing scenarios.Pacing) work {
 		w := plain(name, false, 8, 32)
-		w.Rate, w.Process, w.Pacing = 20000, process, pacing
+		w.Rate, w.Process, w.Pacing, w.Length = 20000, process, pacing, fixedLonger*length
 		return w
 	}
 	two := func(name string, workers int) work {
