@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -249,6 +250,8 @@ func addConnections(to *record.Connections, c record.Connections) {
 	to.Closed += c.Closed
 	to.GoAways += c.GoAways
 	to.Retried += c.Retried
+	to.OpenFailed += c.OpenFailed
+	to.OpenError = cmp.Or(to.OpenError, c.OpenError)
 	to.LocalPorts += c.LocalPorts
 	to.LostIdleSeconds = appendUpTo(to.LostIdleSeconds, c.LostIdleSeconds, maxConnectTimes)
 	if c.MaxStreams > 0 && (to.MaxStreams == 0 || c.MaxStreams < to.MaxStreams) {
