@@ -13,7 +13,7 @@ import (
 func main() {
 	out := flag.String("out", "docs/performance.md", "the page to write")
 	rounds := flag.Int("rounds", 3, "how often each row is measured, the clients in turn")
-	seconds := flag.Float64("seconds", 3, "how long a client sends in one round")
+	seconds := flag.Float64("seconds", 2, "how long a client sends in one round; twice that in works with few requests")
 	only := flag.String("only", "", "measure rows whose name contains this; without -keep they are printed and no page is written")
 	keep := flag.String("keep", "", "file that keeps the results of other rows from one call to the next")
 	profile := flag.String("profile", "", "write a CPU profile of our client to this file")

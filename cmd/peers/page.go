@@ -38,8 +38,8 @@ func page(all []results, found map[string]string, o options) []byte {
 	fmt.Fprintf(&b, `# What a request costs
 
 Written by `+"`make bench-peers`"+`. Every client was given the same work by turns, %d rounds of
-%.3g s each (%.3g s at a fixed rate), against a new nghttpd of one thread in a process of
-its own that answers with a file of 1 KiB where nothing else is said. CPU is user and
+%.3g s each (%.3g s at a fixed rate and in the last two works), against a new nghttpd of
+one thread in a process of its own that answers with a file of 1 KiB where nothing else is said. CPU is user and
 system time of the client's whole process, start included, by getrusage. Figures are
 %s; the spread is from the least to the most.
 Client and server share the machine's processors, so rates are what this machine
@@ -50,7 +50,7 @@ Machine: %s.
 
 Clients: %s. Server: nghttpd %s.
 
-`, o.rounds, o.length.Seconds(), fixedLonger*o.length.Seconds(), middle(o.rounds), machine(), versions(found), serverVersion())
+`, o.rounds, o.length.Seconds(), longer*o.length.Seconds(), middle(o.rounds), machine(), versions(found), serverVersion())
 	b.WriteString("| work | client | CPU s per 10⁶ requests (spread) | ours ÷ its | target | met | requests/s | peak memory |\n|---|---|---|---|---|---|---|---|\n")
 	for _, r := range all {
 		writeRow(&b, r)

@@ -45,9 +45,10 @@ const (
 // nghttpd is the server.
 const nghttpd = "nghttpd"
 
-// fixedLonger is how many times as long as others works at a fixed rate are sent: they
-// have fewer requests to share what starting costs.
-const fixedLonger = 2
+// longer is how many times as long some works are sent: at a fixed rate there are fewer
+// requests to share what starting costs, and of ten thousand connections each has its
+// first request, which costs more than the next ones.
+const longer = 2
 
 const (
 	smallFile = "1k" // of 1 KiB
@@ -67,12 +68,17 @@ func rows(length time.Duration) []row {
 	}
 	fixed := func(name string, process scenarios.Process, pacing scenarios.Pacing) work {
 		w := plain(name, false, 8, 32)
-		w.Rate, w.Process, w.Pacing, w.Length = 20000, process, pacing, fixedLonger*length
+		w.Rate, w.Process, w.Pacing, w.Length = 20000, process, pacing, longer*length
 		return w
 	}
 	two := func(name string, workers int) work {
 		w := plain(name, false, 32, 16)
 		w.Workers = workers
+		return w
+	}
+	single := func(name string, connections int) work {
+		w := plain(name, false, connections, 1)
+		w.Length = longer * length
 		return w
 	}
 	bare := plain("TLS 1.3, 8 × 32, 16 KiB answers, one plain request", true, 8, 32)
@@ -92,8 +98,8 @@ func rows(length time.Duration) []row {
 		{work: fixed("20 000/s, constant, precise", scenarios.Constant, scenarios.Precise)},
 		{work: two("cleartext, 32 × 16, one thread", 1)},
 		{work: two("cleartext, 32 × 16, two threads", 2)},
-		{work: plain("cleartext, 100 × 1", false, fewConnections, 1)},
-		{work: plain("cleartext, 10 000 × 1", false, manyConnections, 1), Clients: []string{h2load}},
+		{work: single("cleartext, 100 × 1", fewConnections)},
+		{work: single("cleartext, 10 000 × 1", manyConnections), Clients: []string{h2load}},
 	}
 }
 
