@@ -279,14 +279,14 @@ func newOpenings() openings {
 
 // add notes the times of a connection; facts get those of the first ones.
 func (o openings) add(times dial.Times, sealed bool, facts *record.Connections) {
-	observe(o.connects, int64(times.Connect))
+	_ = o.connects.RecordValue(min(int64(times.Connect), highest))
 	if len(facts.ConnectSeconds) < maxConnectTimes {
 		facts.ConnectSeconds = append(facts.ConnectSeconds, times.Connect.Seconds())
 	}
 	if !sealed {
 		return
 	}
-	observe(o.handshakes, int64(times.Handshake))
+	_ = o.handshakes.RecordValue(min(int64(times.Handshake), highest))
 	if len(facts.HandshakeSeconds) < maxConnectTimes {
 		facts.HandshakeSeconds = append(facts.HandshakeSeconds, times.Handshake.Seconds())
 	}

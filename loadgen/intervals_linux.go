@@ -18,16 +18,22 @@ type set struct {
 	requests   []record.RequestHistograms
 }
 
-func newSet(kinds []exchange.Request) *set {
+// newSet returns a set whose histograms are made by a function.
+func newSet(kinds []exchange.Request, histogram func() *hdrhistogram.Histogram) *set {
 	s := &set{}
 	for _, k := range kinds {
-		s.requests = append(s.requests, record.RequestHistograms{
-			Request: k.Name,
-			Latency: record.NewHistogram(), Service: record.NewHistogram(), SendLag: record.NewHistogram(),
-		})
+		s.requests = append(s.requests, record.RequestHistograms{Request: k.Name, Latency: histogram(), Service: histogram(), SendLag: histogram()})
 	}
 	return s
 }
+
+// usual is up to where the histograms of a worker go as long as nothing takes
+// longer, in nanoseconds. What a histogram takes is resident as a whole, since it
+// is cleared after each interval, and there are six of them for each kind of request.
+const usual = 250 * time.Millisecond
+
+// newShort returns a histogram for what is usual.
+func newShort() *hdrhistogram.Histogram { return record.NewHistogramUpTo(usual) }
 
 func (s *set) reset() {
 	for _, r := range s.requests {
@@ -77,9 +83,17 @@ func (c *classes) errors() map[string]int64 {
 // highest is the largest value that a histogram takes, in nanoseconds.
 const highest = int64(time.Hour)
 
-// observe records nanoseconds, clamped to the histogram's range.
-func observe(h *hdrhistogram.Histogram, nanos int64) {
-	_ = h.RecordValue(min(max(nanos, 0), highest)) // can't fail inside the range
+// observe records nanoseconds, at most the highest value. A histogram that is too
+// short for them has a whole one in its place from then on.
+func observe(h **hdrhistogram.Histogram, nanos int64) {
+	nanos = min(max(nanos, 0), highest)
+	if (*h).RecordValue(nanos) == nil {
+		return
+	}
+	whole := record.NewHistogram()
+	whole.Merge(*h)
+	*h = whole
+	_ = whole.RecordValue(nanos) // can't fail inside the range
 }
 
 func addCounts(to *record.Counts, c record.Counts) {

@@ -36,6 +36,10 @@ func TestMain(m *testing.M) {
 		runGenerator(address)
 		return
 	}
+	if address := os.Getenv(memoryEnv); address != "" {
+		runMemory(address)
+		return
+	}
 	before := descriptors()
 	code := m.Run()
 	if code == 0 {

@@ -149,12 +149,12 @@ func (s *Session) hire(life context.Context, c *connector, connections []opened,
 		}
 		free := make(chan *set, setsPerWorker)
 		for range setsPerWorker {
-			free <- newSet(s.kinds)
+			free <- newSet(s.kinds, newShort)
 		}
 		s.free = append(s.free, free)
 	}
 	if workers > 1 {
-		s.sum = newSet(s.kinds)
+		s.sum = newSet(s.kinds, record.NewHistogram)
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func (w *worker) stamp(l *link, now int64) {
 		if r.arrivals == nil {
 			rec.intended = now
 		}
-		observe(r.set.requests[rec.kind].SendLag, now-rec.intended)
+		observe(&r.set.requests[rec.kind].SendLag, now-rec.intended)
 		r.limit.sent(now)
 		r.gaps.sent(now)
 	}
@@ -236,8 +236,8 @@ func (w *worker) complete(d *exchange.Completion, now int64) {
 	switch d.Outcome {
 	case exchange.Answered:
 		hists := &r.set.requests[rec.kind]
-		observe(hists.Latency, now-rec.intended)
-		observe(hists.Service, now-rec.sent)
+		observe(&hists.Latency, now-rec.intended)
+		observe(&hists.Service, now-rec.sent)
 		if rec.trace != [2]uint64{} {
 			r.slowest.add(rec, now-rec.intended)
 		}
@@ -309,7 +309,7 @@ func (w *worker) expireOf(list int, now int64) {
 		} else {
 			w.forget(uint32(token))
 		}
-		observe(r.set.requests[rec.kind].Latency, timeout)
+		observe(&r.set.requests[rec.kind].Latency, timeout)
 		if rec.trace != [2]uint64{} {
 			r.slowest.add(rec, timeout)
 		}

@@ -29,12 +29,13 @@ type sparse struct {
 }
 
 // newSparse lists the filled buckets of a histogram. One of another shape is
-// brought into ours first; dropped is how many of its values did not fit.
+// brought into ours first, but for one that only ends earlier: its buckets are
+// ours. dropped is how many of its values did not fit.
 func newSparse(h *hdrhistogram.Histogram) (s sparse, dropped int64) {
 	if h == nil || h.TotalCount() == 0 {
 		return sparse{}, 0
 	}
-	if h.LowestTrackableValue() != lowestValue || h.HighestTrackableValue() != highestValue ||
+	if h.LowestTrackableValue() != lowestValue || h.HighestTrackableValue() > highestValue ||
 		h.SignificantFigures() != significantDigits {
 		ours := NewHistogram()
 		dropped = ours.Merge(h)
