@@ -17,7 +17,8 @@ import (
 type invocation struct {
 	argv     []string
 	stdin    []byte
-	answered func(stdout []byte) (int64, error)
+	toErrors bool // it prints its results on standard error
+	answered func(output []byte) (int64, error)
 }
 
 // invoke returns how a client does some work against a server; files go to dir.
@@ -56,6 +57,7 @@ func (p *peers) invoke(client string, w work, s *server, dir string) (invocation
 		// One stream a connection is all it has, so it gets as many connections as
 		// the others have streams.
 		in.argv = []string{binary, "load", "-h2", "-qps", "0", "-t", seconds, "-c", strconv.Itoa(w.Connections * w.Streams), "-quiet", url + w.Paths[0]}
+		in.toErrors = true
 		in.answered = counted(`Code 200 : (\d+)`)
 	case vegeta:
 		file := filepath.Join(dir, "vegeta.bin")

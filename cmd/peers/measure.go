@@ -178,7 +178,11 @@ func (p *peers) once(client string, w work, dir string) (sample, error) {
 	usage := command.ProcessState.SysUsage().(*syscall.Rusage)
 	found.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 	found.Memory = usage.Maxrss << 10
-	if found.Answered, err = in.answered(stdout.Bytes()); err != nil {
+	output := stdout.Bytes()
+	if in.toErrors {
+		output = stderr.Bytes()
+	}
+	if found.Answered, err = in.answered(output); err != nil {
 		return sample{}, fmt.Errorf("%s: %w", client, err)
 	}
 	if found.Answered == 0 {
