@@ -38,12 +38,16 @@
 //
 //   - An arrival that finds the backlog full is shed, and so is one that has
 //     waited for a stream until its timeout was over. Those that still wait
-//     when the time to send is over go on waiting, up to their timeouts.
+//     when the time to send is over go on waiting, up to their timeouts. Where
+//     requests have different timeouts, one that waits behind one with a longer
+//     timeout is counted as shed when that one goes, and never sent too late.
 //   - A request that is sent is answered, failed, or timed out. The timeout
 //     counts from the intended instant; the stream is reset.
 //   - A request that a GOAWAY or REFUSED_STREAM says was not processed is sent
 //     again: it stays in flight, keeps the instants of its first sending, and
-//     is counted in Connections.Retried. With guards.maxRate it waits until that
+//     is counted in Connections.Retried. It takes the next row of a feed, since
+//     rows are not kept while answers are awaited: with a feed that is taken once
+//     the row of the first sending counts as used. With guards.maxRate it waits until that
 //     allows it.
 //
 // guards.maxErrorRatio is watched over a sliding window: the shortest stretch

@@ -69,6 +69,11 @@ func (w *worker) dispatch(now int64) {
 			}
 		}
 		due := r.backlog.front()
+		if due.intended+w.timeout(due.kind) <= now { // behind one with a longer timeout
+			r.backlog.pop()
+			r.shed(exchange.ShedWaiting)
+			continue
+		}
 		v, ok := w.variation(due.kind)
 		if !ok {
 			break
