@@ -55,6 +55,7 @@ func resultOf(t *testing.T, c *command, into any) {
 // TestFeedTakenOnceEndsTheLoad: with its last row the load is over, which is no
 // failure and is said. Every row is sent once.
 func TestFeedTakenOnceEndsTheLoad(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	seen := map[string]int{}
 	url := serveH2C(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -94,9 +95,11 @@ func TestFeedTakenOnceEndsTheLoad(t *testing.T) {
 // TestTokenFileThatIsTakenAway: the token in use stays, what happened is told, and
 // the token is nowhere in what is left behind.
 func TestTokenFileThatIsTakenAway(t *testing.T) {
+	t.Parallel()
 	const token = "s3cr3t-t0k3n-of-the-file"
-	var without atomic.Int64
+	var requests, without atomic.Int64
 	url := serveH2C(t, func(_ http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
 		if r.Header.Get("Authorization") != "Bearer "+token {
 			without.Add(1)
 		}
@@ -105,10 +108,8 @@ func TestTokenFileThatIsTakenAway(t *testing.T) {
 		"token":  token + "\n",
 		"s.yaml": scenarioFor(url, "auth: {tokenFile: token}\nrequests: [{name: a, path: /}]\nload: {rate: 200/s, duration: 6s}\n"),
 	}, "run", "s.yaml", "--json", "-", "--out", "run")
-	c.until("the run was under way", func() bool {
-		_, err := os.Stat(filepath.Join(c.dir, "run", "run.json"))
-		return err == nil
-	})
+	// More than the check before the load sends.
+	c.until("the load was under way", func() bool { return requests.Load() > 20 })
 	if err := os.Remove(filepath.Join(c.dir, "token")); err != nil {
 		t.Fatal(err)
 	}
@@ -198,6 +199,7 @@ func TestFailedChecksMissTheObjective(t *testing.T) {
 
 // TestSeveralTargetsShareTheLoad: by their weights, from the command line on.
 func TestSeveralTargetsShareTheLoad(t *testing.T) {
+	t.Parallel()
 	var counts [2]atomic.Int64
 	named := func(i int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {

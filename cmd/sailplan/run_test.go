@@ -14,6 +14,7 @@ import (
 
 // TestRunOfURLHasItsFigures looks for the names that scripts read.
 func TestRunOfURLHasItsFigures(t *testing.T) {
+	t.Parallel()
 	url := serveH2C(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer hush" || r.URL.RawQuery != "q=1" || r.Method != http.MethodPost {
 			w.WriteHeader(http.StatusTeapot)
@@ -86,6 +87,7 @@ func TestRunOfURLHasItsFigures(t *testing.T) {
 // TestFindMax looks for the highest rate of a server that answers one request at
 // a time, each after two milliseconds and what the sleep takes longer.
 func TestFindMax(t *testing.T) {
+	t.Parallel()
 	var one sync.Mutex
 	url := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) {
 		one.Lock()
@@ -117,6 +119,7 @@ func TestFindMax(t *testing.T) {
 
 // TestListen scrapes the figures of a load that goes on.
 func TestListen(t *testing.T) {
+	t.Parallel()
 	url := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") })
 	c := start(t, nil, "run", url, "--rate", "100/s", "--duration", "4s", "--listen", "127.0.0.1:0", "--out", "run")
 	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+/metrics`)
