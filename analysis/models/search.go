@@ -181,7 +181,7 @@ func (s Search) Next(steps []Step) (rps float64, more bool) {
 // below, where the objectives must hold, and just above, where one must break.
 const (
 	ProofBelow = 0.85
-	ProofAbove = 1.15
+	ProofAbove = 1.25
 )
 
 // EdgeOf returns the rate that best divides the steps that held from those that

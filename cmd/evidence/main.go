@@ -111,8 +111,8 @@ func size(binary, dir string, c configuration) (trial, error) {
 	began := time.Now()
 	output, err := command.CombinedOutput()
 	t := trial{exit: command.ProcessState.ExitCode(), took: time.Since(began)}
-	if err != nil && t.exit < 0 {
-		return trial{}, err
+	if err != nil && (t.exit < 0 || t.exit == 2) { // 2: it did not run at all
+		return trial{}, fmt.Errorf("%w\n%s", err, output)
 	}
 	if err := t.read(dir); err != nil {
 		return trial{}, fmt.Errorf("%w\n%s", err, output)
