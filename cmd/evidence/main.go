@@ -163,7 +163,7 @@ func slug(name string) string {
 }
 
 func write(w io.Writer, trials map[string][]trial) {
-	fmt.Fprint(w, "# What sizing finds\n\nWritten by `make evidence`. Each row is one `sailplan size --quick` of the built-in\nquickstart; nothing else ran on the machine.\n")
+	fmt.Fprint(w, "# What sizing finds\n\nWritten by `make evidence`. Each row is one `sailplan size --quick` of the built-in\nquickstart, one at a time; what else the machine did is not known to this page.\n")
 	first := true
 	for _, c := range configurations() {
 		ts := trials[c.name]

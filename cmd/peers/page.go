@@ -166,7 +166,7 @@ func writeThreads(b *strings.Builder, all []results) {
 	a, c = cpu(one.Samples[ours]), cpu(two.Samples[ours])
 	fmt.Fprintf(b, "| CPU s per 10⁶ requests | %.3g | %.3g | %.2f |\n", a, c, c/a)
 	if runtime.NumCPU() < 4 {
-		fmt.Fprintf(b, "\nThe target, 1.7 × the requests/s of one thread against a server that is not the\nlimit, can't be shown with %d processors, which the server shares. That a request\ncosts the same with two threads says that they are not in each other's way.\n", runtime.NumCPU())
+		fmt.Fprintf(b, "\nThe target, 1.7 × the requests/s of one thread against a server that is not the\nlimit, can't be shown with %d processors, which the server shares.\n", runtime.NumCPU())
 	}
 }
 
