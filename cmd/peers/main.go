@@ -17,9 +17,10 @@ func main() {
 	only := flag.String("only", "", "measure rows whose name contains this; without -keep they are printed and no page is written")
 	keep := flag.String("keep", "", "file that keeps the results of other rows from one call to the next")
 	profile := flag.String("profile", "", "write a CPU profile of our client to this file")
+	replays := flag.Bool("replay", false, "be a server that answers everything alike (the program calls itself with it)")
 	child := flag.Bool("order", false, "carry out the order on standard input (the program calls itself with it)")
 	flag.Parse()
-	if err := run(*child, options{
+	if err := run(*child, *replays, options{
 		out: *out, rounds: *rounds, length: time.Duration(*seconds * float64(time.Second)), only: strings.ToLower(*only), profile: *profile, keep: *keep,
 	}); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
@@ -27,9 +28,12 @@ func main() {
 	}
 }
 
-func run(child bool, o options) error {
-	if child {
+func run(child, replays bool, o options) error {
+	switch {
+	case child:
 		return serveOrder(os.Stdin, os.Stdout)
+	case replays:
+		return replay(os.Stdout)
 	}
 	return compare(o)
 }

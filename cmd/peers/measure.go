@@ -158,7 +158,7 @@ func (p *peers) measure(r row, rounds int, dir string) (results, error) {
 
 // once runs a client.
 func (p *peers) once(client string, w work, dir string) (sample, error) {
-	s, err := serve(w, dir)
+	s, err := p.serve(w, dir)
 	if err != nil {
 		return sample{}, err
 	}

@@ -26,7 +26,10 @@ type server struct {
 }
 
 // serve starts a server with what a work needs, and waits until it listens.
-func serve(w work, dir string) (*server, error) {
+func (p *peers) serve(w work, dir string) (*server, error) {
+	if w.Replay {
+		return startReplay(p.self)
+	}
 	port, err := freePort()
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ type work struct {
 	Workers     int    // of ours
 	Check       string // substring of every answer; empty: not looked for
 	Servers     int    // threads of the server
+	Replay      bool   // the server is a replay
 }
 
 // row is a line of the table: one work, its clients, and what is asked of them.
@@ -48,7 +49,7 @@ const nghttpd = "nghttpd"
 // longer is how many times as long some works are sent: at a fixed rate there are fewer
 // requests to share what starting costs, and of ten thousand connections each has its
 // first request, which costs more than the next ones.
-const longer = 2
+const longer = 5
 
 const (
 	smallFile = "1k" // of 1 KiB
@@ -73,7 +74,7 @@ func rows(length time.Duration) []row {
 	}
 	two := func(name string, workers int) work {
 		w := plain(name, false, 32, 16)
-		w.Workers = workers
+		w.Workers, w.Replay = workers, true
 		return w
 	}
 	single := func(name string, connections int) work {
@@ -96,8 +97,8 @@ func rows(length time.Duration) []row {
 		{work: fixed("20 000/s, constant, economical", scenarios.Constant, scenarios.Economical), Clients: []string{h2load}, Bounds: map[string]float64{h2load: 1}},
 		{work: fixed("20 000/s, Poisson, economical", scenarios.Poisson, scenarios.Economical), Clients: []string{h2load}, Bounds: map[string]float64{h2load: 1}},
 		{work: fixed("20 000/s, constant, precise", scenarios.Constant, scenarios.Precise)},
-		{work: two("cleartext, 32 × 16, one thread", 1)},
-		{work: two("cleartext, 32 × 16, two threads", 2)},
+		{work: two("cleartext, 32 × 16, replay, one thread", 1)},
+		{work: two("cleartext, 32 × 16, replay, two threads", 2)},
 		{work: single("cleartext, 100 × 1", fewConnections)},
 		{work: single("cleartext, 10 000 × 1", manyConnections), Clients: []string{h2load}},
 	}
