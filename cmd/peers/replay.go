@@ -142,4 +142,3 @@ func reply(out, frame, answer []byte) []byte {
 	}
 	return out
 }
-
