@@ -474,6 +474,57 @@ func relayPieces(client net.Conn, server string, size int, requests <-chan struc
 
 // TestWriteDoesNotBlock writes to a peer that does not read until the kernel
 // takes no more, then lets it read: nothing is lost or written twice.
+// A peer that sends without end does not keep the loop from other links: for each
+// Arrived there are a few helpings, with and without TLS.
+func TestReadingEnds(t *testing.T) {
+	ca := newAuthority(t)
+	certificate := ca.issue("localhost", time.Now().Add(time.Hour))
+	trust := newTLS(t, dial.TLSOptions{CAFile: ca.file, ServerName: "localhost"})
+	for _, tt := range []struct {
+		name string
+		tls  *dial.TLS
+	}{{"cleartext", nil}, {"TLS", trust}} {
+		t.Run(tt.name, func(t *testing.T) {
+			address := serve(t, func(c net.Conn) {
+				if tt.tls != nil {
+					c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2"}})
+				}
+				for block := make([]byte, 16<<10); ; {
+					if _, err := c.Write(block); err != nil {
+						return
+					}
+				}
+			})
+			ctx := within(t, time.Minute)
+			link, err := dial.Open(ctx, dial.Options{Address: address, TLS: tt.tls})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer link.Close()
+			link.Share(make([]byte, 4<<10))
+			buffer, most := make([]byte, 1<<10), 0
+			for range 1000 {
+				if err := link.Wait(ctx, false); err != nil {
+					t.Fatal(err)
+				}
+				link.Arrived()
+				got, err := 0, error(nil)
+				for n := 0; err == nil && got < 1<<20; got += n {
+					n, err = link.Read(buffer)
+				}
+				if err != dial.ErrWouldBlock {
+					t.Fatalf("after %d bytes of one arrival: %v, want %v", got, err, dial.ErrWouldBlock)
+				}
+				most = max(most, got)
+			}
+			// With TLS a record may end in what comes first, and be longer.
+			if most < 1<<10 || most > 24<<10 {
+				t.Errorf("an arrival took up to %d bytes, want a few KiB", most)
+			}
+		})
+	}
+}
+
 func TestWriteDoesNotBlock(t *testing.T) {
 	ca := newAuthority(t)
 	certificate := ca.issue("shop.test", time.Now().Add(time.Hour))

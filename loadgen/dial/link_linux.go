@@ -55,13 +55,13 @@ func (l *Link) Share(buffer []byte) { l.socket.shared = buffer }
 
 // Arrived tells the link that its descriptor is readable, so that the next Read
 // asks the kernel again.
-func (l *Link) Arrived() { l.socket.drained = false }
+func (l *Link) Arrived() { l.socket.arrived() }
 
 // Read reads what has come in. It returns ErrWouldBlock when there is nothing,
 // and io.EOF when the peer has closed. It has to be called before the first
 // wait, because TLS may have taken more than the handshake from the socket.
-// After a read that did not fill the kernel's answer, it returns ErrWouldBlock
-// without asking until Arrived.
+// After a read that p was too large for, and after a few that filled it, it returns
+// ErrWouldBlock without asking until Arrived.
 func (l *Link) Read(p []byte) (int, error) {
 	if l.tls == nil {
 		return l.socket.receive(p)
@@ -111,7 +111,8 @@ func (l *Link) Wait(ctx context.Context, write bool) error {
 // what is written.
 type socket struct {
 	fd      int
-	drained bool            // the kernel had no more
+	drained bool            // the kernel had no more, or has given enough
+	filled  int             // reads since arrived that left some with the kernel
 	ctx     context.Context // of the handshake, which is over when this is nil
 	buffers *sync.Pool      // of *outgoing; of TLS only
 	out     *outgoing       // written, but not taken by the kernel; nil: nothing
@@ -127,6 +128,13 @@ type socket struct {
 type outgoing struct{ records []byte }
 
 var _ net.Conn = (*socket)(nil)
+
+// maxFilled is for how many full buffers the kernel is asked for each Arrived, so that
+// a peer that sends without end doesn't keep the loop from the others.
+const maxFilled = 4
+
+// arrived makes the kernel be asked again.
+func (s *socket) arrived() { s.drained, s.filled = false, 0 }
 
 // receive reads from the kernel.
 func (s *socket) receive(p []byte) (int, error) {
@@ -146,7 +154,8 @@ func (s *socket) receive(p []byte) (int, error) {
 		case n == 0:
 			return 0, io.EOF
 		}
-		s.drained = n < len(p)
+		s.filled++
+		s.drained = n < len(p) || s.filled >= maxFilled
 		return n, nil
 	}
 }
@@ -228,7 +237,7 @@ func (s *socket) Read(p []byte) (int, error) {
 			if err := s.wait(s.ctx, false); err != nil {
 				return 0, err
 			}
-			s.drained = false
+			s.arrived()
 			continue
 		}
 		if err != nil {
@@ -237,8 +246,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		if &target[0] == &p[0] {
 			return n, nil
 		}
-		// One helping of the kernel's for each Arrived, so that a peer that
-		// sends without end doesn't keep the loop from the others.
+		// With TLS it is one, which takes as long to decrypt.
 		s.in, s.drained = target[:n], true
 	}
 }
@@ -287,7 +295,7 @@ func (s *socket) wait(ctx context.Context, write bool) error {
 			return os.NewSyscallError("poll", err)
 		}
 		if n > 0 {
-			s.drained = false
+			s.arrived()
 			return nil
 		}
 	}
