@@ -103,6 +103,27 @@ func TestCheckClass(t *testing.T) {
 	}
 }
 
+// A check is part of receiving an answer, and so allocates nothing.
+func TestCheckDoesNotAllocate(t *testing.T) {
+	wanted := strings.Repeat("long", 32)
+	check := &exchange.Check{
+		Status: []exchange.StatusRange{{From: 200, To: 200}},
+		Header: exchange.Field{Name: "etag", Value: wanted}, Body: []byte(wanted),
+	}
+	value, body := []byte("W/"+wanted), []byte("before "+wanted+" after")
+	if n := testing.AllocsPerRun(100, func() {
+		var p exchange.Progress
+		check.Field(&p, value)
+		check.Data(&p, body[:40])
+		check.Data(&p, body[40:])
+		if got := check.Class(&p, 200, exchange.Good); got != exchange.Good {
+			t.Fatalf("%s, want %s", got, exchange.Good)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for the check of an answer, want none", n)
+	}
+}
+
 // BenchmarkCheckBody looks for a part at the end of a body of 16 KiB that comes
 // in pieces of 4 KiB.
 func BenchmarkCheckBody(b *testing.B) {
