@@ -43,7 +43,7 @@ func (o *runOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.rate, "rate", "", "requests a second, for instance 5000/s, or max: as fast as answers come (default 100/s for a URL)")
 	f.DurationVar(&o.duration, "duration", 0, "for how long to send; with --find-max, of one probe (default 10s for a URL)")
 	f.DurationVar(&o.warmUp, "warm-up", 0, "sent before what counts, at the same rate")
-	f.StringVar(&o.arrivals, "arrivals", "", "poisson or constant (default poisson)")
+	f.StringVar(&o.arrivals, "arrivals", "", "poisson, constant, or closed, which is --rate max (default poisson)")
 	f.StringVar(&o.pacing, "pacing", "", "economical, or precise: below 100 µs of send lag for the price of a processor (default economical)")
 	f.IntVar(&o.connections, "connections", 0, "connections (default 8)")
 	f.IntVar(&o.streams, "streams", 0, "requests in flight on a connection at most (default 100; 1 in HTTP/1.1)")
@@ -248,9 +248,14 @@ func (o *runOptions) apply(s *scenarios.Scenario, given func(flag string) bool, 
 }
 
 func (o *runOptions) applyLoad(s *scenarios.Scenario, given func(string) bool) error {
+	closed := o.arrivals == string(scenarios.Closed)
 	switch {
-	case o.rate == "max":
-		s.Load.Arrivals, s.Load.Rate = scenarios.Closed, scenarios.Rate{}
+	case closed && o.rate != "" && o.rate != "max":
+		return fmt.Errorf("--arrivals closed sends as fast as answers come: leave out --rate %s", o.rate)
+	case o.rate == "max" && o.arrivals != "" && !closed:
+		return fmt.Errorf("--rate max sends as fast as answers come: leave out --arrivals %s", o.arrivals)
+	case o.rate == "max", closed:
+		s.Load.Arrivals, s.Load.Rate, s.Load.Shape = scenarios.Closed, scenarios.Rate{}, nil
 	case o.rate != "":
 		rate, err := scenarios.ParseRate(o.rate)
 		if err != nil {

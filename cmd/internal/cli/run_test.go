@@ -60,6 +60,42 @@ func applied(t *testing.T, base scenarios.Scenario, fromURL bool, line ...string
 	return base, err
 }
 
+// Arrivals that are closed are what --rate max stands for.
+func TestClosedArrivals(t *testing.T) {
+	shaped := scenarios.Scenario{Load: scenarios.Load{Rate: scenarios.PerSecond(7), Shape: &scenarios.Shape{}}}
+	tests := []struct {
+		name    string
+		base    scenarios.Scenario
+		fromURL bool
+		line    []string
+		err     string // part of it
+	}{
+		{name: "a URL", fromURL: true, line: []string{"--arrivals", "closed"}},
+		{name: "a scenario with a rate and a shape", base: shaped, line: []string{"--arrivals", "closed"}},
+		{name: "the same by its other name", base: shaped, line: []string{"--rate", "max"}},
+		{name: "both", fromURL: true, line: []string{"--arrivals", "closed", "--rate", "max"}},
+		{name: "with a rate", fromURL: true, line: []string{"--arrivals", "closed", "--rate", "5/s"}, err: "--arrivals closed sends as fast as answers come: leave out --rate 5/s"},
+		{name: "neither", fromURL: true, line: []string{"--arrivals", "poisson", "--rate", "max"}, err: "--rate max sends as fast as answers come: leave out --arrivals poisson"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := applied(t, tt.base, tt.fromURL, tt.line...)
+			if tt.err != "" {
+				if err == nil || err.Error() != tt.err {
+					t.Errorf("got %v, want %q", err, tt.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Load.Arrivals != scenarios.Closed || !s.Load.Rate.IsZero() || s.Load.Shape != nil || !s.Guards.MaxRate.IsZero() {
+				t.Errorf("got %+v with the guard %s, want closed arrivals alone", s.Load, s.Guards.MaxRate)
+			}
+		})
+	}
+}
+
 func TestRunOfURL(t *testing.T) {
 	base, err := scenarioOfURL("https://127.0.0.1:8443/a/b?q=1&r=2#part")
 	if err != nil {
