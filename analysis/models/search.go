@@ -99,22 +99,31 @@ func guess(steps []Step, held, missed float64) float64 {
 	return held * math.Pow(missed/held, -math.Log(below)/math.Log(above/below))
 }
 
+// Where the lower part of a sweep lies, as shares of the edge that a climb
+// suggests. A request and a wake-up can be told apart only where the proxy mostly
+// sleeps and where it hardly does, so it begins far down; and it stays where nothing
+// is throttled, since from there the edge is forecast.
+const (
+	sweepLowest  = 0.15
+	sweepHighest = 0.57
+)
+
 // SweepRates returns n rates for the steady phases after the steps of a climb:
-// most of them around the place where the climb suggests the edge, since there the
+// half of them around the place where the climb suggests the edge, since there the
 // latency bends, the rest far below, where the demand of a request shows. When
 // nothing missed the sweep ends at what held. None exceeds limit.
 func SweepRates(steps []Step, limit float64, n int) []float64 {
 	held, missed := Bracket(steps)
-	low, start, top := held*0.3, held*0.92, held
+	edge, start, top := held, held*0.92, held
 	if !math.IsInf(missed, 1) {
-		edge := guess(steps, held, missed)
+		edge = guess(steps, held, missed)
 		start, top = edge*0.87, math.Min(edge*1.2, limit)
 	}
 	rates := make([]float64, 0, n)
 	near := (n + 1) / 2
 	far := n - near
 	for i := range far {
-		rates = append(rates, low*math.Pow(start*0.8/low, float64(i)/math.Max(1, float64(far-1))))
+		rates = append(rates, edge*sweepLowest*math.Pow(sweepHighest/sweepLowest, float64(i)/math.Max(1, float64(far-1))))
 	}
 	for i := range near {
 		rates = append(rates, start*math.Pow(top/start, float64(i)/math.Max(1, float64(near-1))))
