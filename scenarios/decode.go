@@ -309,6 +309,8 @@ func expected(t reflect.Type) string {
 		return "cores such as 500m or 2"
 	case reflect.TypeFor[Ratio]():
 		return "a share such as 20% or 0.2"
+	case reflect.TypeFor[Portion]():
+		return "a number of replicas or a share such as 1 or 25%"
 	case reflect.TypeFor[time.Duration]():
 		return "a duration such as 50ms"
 	}

@@ -46,6 +46,12 @@ func Defaults(s Scenario) Scenario {
 	d.observe(&s.Observe)
 	set(d, "demand.headroom", &s.Demand.Headroom, 0.2)
 	set(d, "demand.zones", &s.Demand.Zones, 3)
+	set(d, "demand.zoneSkew", &s.Demand.ZoneSkew, 1)
+	set(d, "demand.clusters", &s.Demand.Clusters, 1)
+	set(d, "demand.rollingUpdate.maxUnavailable", &s.Demand.RollingUpdate.MaxUnavailable, "25%")
+	set(d, "demand.rollingUpdate.maxSurge", &s.Demand.RollingUpdate.MaxSurge, "25%")
+	set(d, "demand.placement", &s.Demand.Placement, PlacementRandom)
+	set(d, "demand.reconnectWithin", &s.Demand.ReconnectWithin, time.Minute)
 	if s.Demand.GrowthPerMonth > 0 {
 		set(d, "demand.horizonMonths", &s.Demand.HorizonMonths, 12)
 	}
@@ -68,6 +74,10 @@ func set[T comparable](d defaulter, path string, value *T, initial T) {
 func (d defaulter) lab(lab *Lab) {
 	set(d, "lab.proxy", &lab.Proxy, ProxyAuto)
 	set(d, "lab.gateway.concurrency", &lab.Gateway.Concurrency, 1)
+	set(d, "lab.gateway.replicas", &lab.Gateway.Replicas, 1)
+	if lab.Gateway.Replicas > 1 {
+		set(d, "lab.gateway.placement", &lab.Gateway.Placement, PlacementRoundRobin)
+	}
 	set(d, "lab.sidecar.concurrency", &lab.Sidecar.Concurrency, 1)
 	set(d, "lab.service.replicas", &lab.Service.Replicas, 2)
 	set(d, "lab.service.responseBytes", &lab.Service.ResponseBytes, 1024)
@@ -149,6 +159,7 @@ func (s Scenario) clone() Scenario {
 	s.Objectives = slices.Clone(s.Objectives)
 	s.Guards.AbortWhen = slices.Clone(s.Guards.AbortWhen)
 	s.Observe.Components = slices.Clone(s.Observe.Components)
+	s.Demand.Today = slices.Clone(s.Demand.Today)
 	return s
 }
 

@@ -37,7 +37,7 @@ const (
 // fields describes every key of the scenario file, by "Type.key".
 func fields() map[string]field {
 	all := make(map[string]field)
-	for _, part := range []map[string]field{topFields(), systemFields(), loadFields(), requestFields(), shapeFields(), observeFields()} {
+	for _, part := range []map[string]field{topFields(), systemFields(), loadFields(), requestFields(), shapeFields(), observeFields(), planningFields()} {
 		for name, f := range part {
 			all[name] = f
 		}
@@ -59,6 +59,7 @@ func topFields() map[string]field {
 		"Scenario.guards":      {text: "What ends a run before it does harm."},
 		"Scenario.observe":     {text: "Where resource metrics come from."},
 		"Scenario.demand":      {text: "What the system has to carry; replicas are recommended for it."},
+		"Scenario.prices":      {text: "What resources cost; with it reports say what a million requests cost."},
 		"Scenario.auth":        {text: "The credential that every request carries. It is never recorded; what is written here is, so keep secrets in files."},
 		"Scenario.feed":        {text: "A file of values, one row a request, that ${name} in the path, a header, the body or the gRPC message of a request stands for. $${ stands for the characters ${."},
 		"Scenario.seed":        {text: "Every random choice of a run follows from this number.", initial: "1"},
@@ -76,12 +77,6 @@ func topFields() map[string]field {
 
 		"Condition.name":  {text: "Name of the condition in reports.", required: true},
 		"Condition.query": {text: "PromQL expression; the load ends as soon as it returns a sample that is not zero.", required: true, examples: []string{`sum(rate(istio_requests_total{response_code="503"}[1m])) > 10`}},
-
-		"Demand.peakRate":       {text: "Highest rate today.", above: "0/s", examples: []string{"12000/s"}},
-		"Demand.headroom":       {text: "Reserve on top of the peak.", least: "0", most: "10", initial: "20%"},
-		"Demand.growthPerMonth": {text: "Growth of the peak from month to month.", least: "0", most: "10", examples: []string{"5%"}},
-		"Demand.horizonMonths":  {text: "How many months of growth to plan for; 12 when there is growth and the key is left out.", least: "0", most: "120"},
-		"Demand.zones":          {text: "Failure zones that the replicas spread over; one of them may be lost. 1 means that none can be lost.", least: "1", most: "100", initial: "3"},
 	}
 }
 
@@ -119,6 +114,8 @@ func systemFields() map[string]field {
 		"LabProxy.concurrency": {text: "Worker threads.", least: "1", most: "1024", initial: "1"},
 		"LabProxy.tls":         {text: "Serve TLS to the load generator; for the gateway only."},
 		"LabProxy.limits":      {text: "What the proxy may use; nothing means no limit."},
+		"LabProxy.replicas":    {text: "How many gateways, each with these limits; 1 when left out. More than one stand behind a balancer that places connections, not requests. Each sidecar goes with a replica of the service, so this key is for the gateway only.", least: "1", most: "32"},
+		"LabProxy.placement":   {text: "Which gateway a new connection goes to: roundRobin (one after the other, so that the load per gateway is about the same; the default) or random (as a Service of Kubernetes places them, to see skew). For several gateways only.", enum: []string{string(PlacementRoundRobin), string(PlacementRandom)}},
 
 		"Limits.cpu":    {text: "CPU as a Kubernetes quantity in cores.", least: "0", examples: []string{"500m", "2"}},
 		"Limits.memory": {text: "Memory as a Kubernetes quantity in bytes.", least: "0", examples: []string{"512Mi"}},

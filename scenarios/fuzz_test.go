@@ -181,3 +181,22 @@ func FuzzParseStatuses(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParsePortion(f *testing.F) {
+	for _, text := range []string{"", "0", "1", "25%", "100%", "101%", "-1", "99999"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := scenarios.ParsePortion(text)
+		if err != nil {
+			return
+		}
+		count, share, isShare := p.Parts()
+		if count < 0 || share < 0 || share > 1 || isShare && count != 0 {
+			t.Errorf("%q is %d, %g, %v", text, count, share, isShare)
+		}
+		if back, err := p.MarshalText(); err != nil || string(back) != text {
+			t.Errorf("%q is written as %q, %v", text, back, err)
+		}
+	})
+}

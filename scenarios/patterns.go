@@ -13,6 +13,7 @@ var (
 	methodExpression       = regexp.MustCompile(methodPattern)
 	nameExpression         = regexp.MustCompile(namePattern)
 	pathExpression         = regexp.MustCompile(pathPattern)
+	portionExpression      = regexp.MustCompile(portionPattern)
 	rateExpression         = regexp.MustCompile(ratePattern)
 	ratioExpression        = regexp.MustCompile(ratioPattern)
 	scenarioNameExpression = regexp.MustCompile(scenarioNamePattern)

@@ -22,6 +22,7 @@ type Scenario struct {
 	Guards      Guards      `yaml:"guards"`
 	Observe     Observe     `yaml:"observe"`
 	Demand      Demand      `yaml:"demand"`
+	Prices      Prices      `yaml:"prices"`
 	Auth        *Auth       `yaml:"auth"`
 	Feed        *Feed       `yaml:"feed"`
 	Seed        uint64      `yaml:"seed"` // every random choice of a run follows from it
@@ -92,10 +93,22 @@ type Lab struct {
 
 // LabProxy is one proxy role of the lab.
 type LabProxy struct {
-	Concurrency int    `yaml:"concurrency"` // worker threads, ≥ 1
-	TLS         bool   `yaml:"tls"`         // gateway only: serve TLS to the load generator
-	Limits      Limits `yaml:"limits"`
+	Concurrency int       `yaml:"concurrency"` // worker threads, ≥ 1
+	TLS         bool      `yaml:"tls"`         // gateway only: serve TLS to the load generator
+	Limits      Limits    `yaml:"limits"`      // of each replica
+	Replicas    int       `yaml:"replicas"`    // gateway only, ≥ 1; more than one stand behind a balancer of connections
+	Placement   Placement `yaml:"placement"`   // gateway only: how that balancer chooses the replica of a connection
 }
+
+// Placement is how the balancer before several gateways of a lab chooses one for
+// a new connection, which then stays there.
+type Placement string
+
+// The placements.
+const (
+	PlacementRoundRobin Placement = "roundRobin" // one after the other: as even as connections can be
+	PlacementRandom     Placement = "random"     // as a Service of Kubernetes does it
+)
 
 // Limits are what a component may use; zero means unlimited.
 type Limits struct {
@@ -251,13 +264,4 @@ type PrometheusQueries struct {
 	InFlight         string `yaml:"inFlight"`         // gauge, requests
 	Requests         string `yaml:"requests"`         // counter
 	ReplicaLabel     string `yaml:"replicaLabel"`     // label that tells replicas apart; default pod
-}
-
-// Demand is what the system has to carry.
-type Demand struct {
-	PeakRate       Rate  `yaml:"peakRate"`
-	Headroom       Ratio `yaml:"headroom"`
-	GrowthPerMonth Ratio `yaml:"growthPerMonth"`
-	HorizonMonths  int   `yaml:"horizonMonths"`
-	Zones          int   `yaml:"zones"` // failure zones the replicas spread over; 1 means none can be lost
 }

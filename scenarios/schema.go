@@ -133,6 +133,8 @@ func scalarSchema(t reflect.Type, f field) *schema {
 		out = quantitySchema(bytesPattern, "integer")
 	case t == reflect.TypeFor[CPU]():
 		out = quantitySchema(cpuPattern, "number")
+	case t == reflect.TypeFor[Portion]():
+		out = quantitySchema(portionPattern, "integer")
 	case t == reflect.TypeFor[Ratio]():
 		out = quantitySchema(ratioPattern, "number")
 		out.AnyOf[1].setBounds(f)

@@ -26,6 +26,7 @@ func Validate(s Scenario) error {
 	v.objectives()
 	v.guards()
 	v.observe()
+	v.demand()
 	return v.problems.orNil()
 }
 
@@ -164,6 +165,15 @@ func (v *validator) both(first, second, format string, args ...any) {
 func (v *validator) lab(lab Lab) {
 	if lab.Sidecar.TLS {
 		v.fail("lab.sidecar.tls", "gateway.tls is TLS between the load and the gateway", "sidecars always speak mutual TLS to the gateway: this key is for the gateway only")
+	}
+	if lab.Sidecar.Replicas != 0 {
+		v.fail("lab.sidecar.replicas", "service.replicas says how many there are of both", "each replica of the service has one sidecar: this key is for the gateway only")
+	}
+	if lab.Sidecar.Placement != "" {
+		v.fail("lab.sidecar.placement", "remove the key", "the gateway balances requests over the sidecars: this key is for the gateway only")
+	}
+	if lab.Gateway.Placement != "" && lab.Gateway.Replicas <= 1 {
+		v.fail("lab.gateway.placement", "gateway.replicas says how many gateways there are", "there is one gateway, which gets all connections")
 	}
 	latency := lab.Service.Latency
 	switch {

@@ -1,0 +1,33 @@
+package scenarios
+
+func planningFields() map[string]field {
+	return map[string]field{
+		"Demand.peakRate":        {text: "Highest rate today.", above: "0/s", examples: []string{"12000/s"}},
+		"Demand.meanRate":        {text: "Mean rate over a day, for costs; they are those at the peak without.", above: "0/s", examples: []string{"5000/s"}},
+		"Demand.headroom":        {text: "Reserve on top of the peak.", least: "0", most: "10", initial: "20%"},
+		"Demand.growthPerMonth":  {text: "Growth of the peak from month to month.", least: "0", most: "10", examples: []string{"5%"}},
+		"Demand.horizonMonths":   {text: "How many months of growth to plan for; 12 when there is growth and the key is left out.", least: "0", most: "120"},
+		"Demand.zones":           {text: "Failure zones that the replicas spread over; one of them may be lost. 1 means that none can be lost.", least: "1", most: "100", initial: "3"},
+		"Demand.zoneSkew":        {text: "By how many replicas zones may differ: maxSkew of the topology spread constraint. The fullest zone is the one that counts as lost.", least: "1", most: "100", initial: "1"},
+		"Demand.clusters":        {text: "Clusters that share the peak; one of them may be lost, and the others take over what it carried. Everything is recommended for one cluster, the busiest.", least: "1", most: "100", initial: "1"},
+		"Demand.clusterShare":    {text: "Share of the peak that the busiest cluster takes; all take the same when left out.", above: "0", below: "1", examples: []string{"40%"}},
+		"Demand.rollingUpdate":   {text: "How replicas are replaced; the planned rate is carried meanwhile."},
+		"Demand.connections":     {text: "Connections of clients to all gateways at the peak. They stay where they were opened, so few of them load the replicas unevenly; as good as even when left out.", least: "0", most: "100000000", examples: []string{"400"}},
+		"Demand.placement":       {text: "How a connection comes to a gateway: random (a Service of Kubernetes, a hash), roundRobin, or leastConnection.", enum: []string{string(PlacementRandom), string(PlacementRoundRobin), string(PlacementLeast)}, initial: string(PlacementRandom)},
+		"Demand.proxies":         {text: "Proxies that the control plane serves; those that are recommended when left out.", least: "0", most: "10000000", examples: []string{"2000"}},
+		"Demand.reconnectWithin": {text: "When a replica of the control plane is lost, its proxies are served again within this time.", above: "0s", most: "1h", initial: "1m"},
+		"Demand.today":           {text: "What runs now, to compare with. A target's observe.components are taken when left out."},
+
+		"RollingUpdate.maxUnavailable": {text: "How many replicas may be missing during an update, as a number or a share (rounded down), as in a Deployment.", initial: "25%", examples: []string{"0", "25%"}},
+		"RollingUpdate.maxSurge":       {text: "How many there may be more during an update, as a number or a share (rounded up), as in a Deployment.", initial: "25%", examples: []string{"1", "25%"}},
+
+		"Declared.name":     {text: "Name of the component: gateway, sidecar or service in a lab, a name of observe.components for a target.", required: true, examples: []string{"gateway"}},
+		"Declared.replicas": {text: "How many replicas run, in one cluster.", least: "1", most: "100000"},
+		"Declared.requests": {text: "Kubernetes resource requests of one replica."},
+		"Declared.limits":   {text: "Kubernetes resource limits of one replica."},
+
+		"Prices.cpuHour":  {text: "Price of a core for an hour.", least: "0", most: "1000000", examples: []string{"0.0316"}},
+		"Prices.gibHour":  {text: "Price of a GiB of memory for an hour.", least: "0", most: "1000000", examples: []string{"0.0042"}},
+		"Prices.currency": {text: "Name of the currency in reports.", pattern: `^[A-Za-z€$£¥]{1,8}$`, examples: []string{"USD"}},
+	}
+}

@@ -1,0 +1,173 @@
+package scenarios
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Demand is what the system has to carry, and what of it may be lost meanwhile.
+type Demand struct {
+	PeakRate       Rate  `yaml:"peakRate"`
+	MeanRate       Rate  `yaml:"meanRate"` // over a day; zero: not known
+	Headroom       Ratio `yaml:"headroom"`
+	GrowthPerMonth Ratio `yaml:"growthPerMonth"`
+	HorizonMonths  int   `yaml:"horizonMonths"`
+
+	Zones         int           `yaml:"zones"`        // failure zones the replicas spread over; 1 means none can be lost
+	ZoneSkew      int           `yaml:"zoneSkew"`     // by how many replicas zones may differ
+	Clusters      int           `yaml:"clusters"`     // that share the peak; 1 means none can be lost
+	ClusterShare  Ratio         `yaml:"clusterShare"` // of the peak, of the busiest cluster; 0: all alike
+	RollingUpdate RollingUpdate `yaml:"rollingUpdate"`
+
+	Connections int       `yaml:"connections"` // of clients to the gateways, at the peak; 0: not known
+	Placement   Placement `yaml:"placement"`   // how they come to a gateway
+
+	Proxies         int           `yaml:"proxies"`         // that the control plane serves; 0: those that are sized
+	ReconnectWithin time.Duration `yaml:"reconnectWithin"` // proxies of a control plane's lost replica are served again
+
+	Today []Declared `yaml:"today"` // what runs now, where it is not the target's components
+}
+
+// LargestShare returns the share of the peak that the busiest cluster takes, in
+// (0, 1].
+func (d Demand) LargestShare() float64 {
+	if d.ClusterShare > 0 {
+		return float64(d.ClusterShare)
+	}
+	return 1 / float64(max(d.Clusters, 1))
+}
+
+// RollingUpdate is how a Deployment replaces its pods.
+type RollingUpdate struct {
+	MaxUnavailable Portion `yaml:"maxUnavailable"`
+	MaxSurge       Portion `yaml:"maxSurge"`
+}
+
+// PlacementLeast places a connection on the replica that has the fewest.
+const PlacementLeast Placement = "leastConnection"
+
+// Declared is what runs now under the name of a component.
+type Declared struct {
+	Name     string `yaml:"name"`
+	Replicas int    `yaml:"replicas"`
+	Requests Limits `yaml:"requests"`
+	Limits   Limits `yaml:"limits"`
+}
+
+// Prices are what resources cost by the hour; zero means not known.
+type Prices struct {
+	CPUHour  float64 `yaml:"cpuHour"`  // of a core
+	GiBHour  float64 `yaml:"gibHour"`  // of memory
+	Currency string  `yaml:"currency"` // only named in reports
+}
+
+// Any reports whether there is a price.
+func (p Prices) Any() bool { return p.CPUHour > 0 || p.GiBHour > 0 }
+
+// Portion is a number of replicas, or a share of them: "1", "25%". The empty
+// Portion is not set, and "0" is none.
+type Portion string
+
+// portionPattern is the spelling of a Portion.
+const portionPattern = `^([0-9]{1,5}|[0-9]{1,2}%|100%)$`
+
+// ParsePortion reads "1" or "25%".
+func ParsePortion(s string) (Portion, error) {
+	if !portionExpression.MatchString(s) {
+		return "", fmt.Errorf("%q is neither a number of replicas nor a share of them: write for instance 1 or 25%%", s)
+	}
+	return Portion(s), nil
+}
+
+// Parts returns the number of replicas or the share of them; isShare tells which
+// of the two it is. Both are 0 for what is not set.
+func (p Portion) Parts() (count int, share float64, isShare bool) {
+	number, isShare := strings.CutSuffix(string(p), "%")
+	n, err := strconv.Atoi(number)
+	switch {
+	case err != nil:
+		return 0, 0, false
+	case isShare:
+		return 0, float64(n) / 100, true
+	}
+	return n, 0, false
+}
+
+// MarshalText prints the portion as it was written.
+func (p Portion) MarshalText() ([]byte, error) {
+	if p != "" && !portionExpression.MatchString(string(p)) {
+		return nil, fmt.Errorf("portion %q cannot be written", string(p))
+	}
+	return []byte(p), nil
+}
+
+// UnmarshalText reads what ParsePortion reads.
+func (p *Portion) UnmarshalText(text []byte) error {
+	parsed, err := ParsePortion(string(text))
+	if err != nil {
+		return err
+	}
+	*p = parsed
+	return nil
+}
+
+// demand wants what is planned for to fit together.
+func (v *validator) demand() {
+	d := v.s.Demand
+	if !d.MeanRate.IsZero() && d.MeanRate.RPS() > d.PeakRate.RPS() {
+		v.fail("demand.meanRate", "", "%s is above demand.peakRate, %s", d.MeanRate, d.PeakRate)
+	}
+	if d.ClusterShare > 0 {
+		switch even := 1 / float64(max(d.Clusters, 1)); {
+		case d.Clusters < 2:
+			v.fail("demand.clusterShare", "set demand.clusters", "the share of one cluster among several needs their number")
+		case float64(d.ClusterShare) < even-1e-9:
+			v.fail("demand.clusterShare", "", "%s is less than the share of %d clusters that are all alike: it is that of the busiest", d.ClusterShare, d.Clusters)
+		}
+	}
+	if _, share, _ := d.RollingUpdate.MaxUnavailable.Parts(); share >= 1 {
+		v.fail("demand.rollingUpdate.maxUnavailable", "", "with %s no replica need be there during an update", d.RollingUpdate.MaxUnavailable)
+	}
+	v.today(d.Today)
+}
+
+// today wants the names of components, each once.
+func (v *validator) today(today []Declared) {
+	names := make(map[string]int)
+	for i, c := range today {
+		path := fmt.Sprintf("demand.today[%d]", i)
+		if first, seen := names[c.Name]; seen && c.Name != "" {
+			v.fail(path+".name", "", "the same name as demand.today[%d]", first)
+		}
+		names[c.Name] = i
+		v.memory(path+".limits", c.Limits)
+		v.memory(path+".requests", c.Requests)
+		known := v.componentNames()
+		if found := false; c.Name != "" {
+			for _, name := range known {
+				found = found || name == c.Name
+			}
+			if !found {
+				hint := "there are: " + strings.Join(known, ", ")
+				if near, ok := Nearest(c.Name, known); ok {
+					hint = fmt.Sprintf("did you mean %q?", near)
+				}
+				v.fail(path+".name", hint, "%q is no component of this scenario", c.Name)
+			}
+		}
+	}
+}
+
+// componentNames are those of the components that a run of the scenario has.
+func (v *validator) componentNames() []string {
+	if v.s.Lab != nil {
+		return []string{"gateway", "sidecar", "service"}
+	}
+	var names []string
+	for _, c := range v.s.Observe.Components {
+		names = append(names, c.Name)
+	}
+	return names
+}
