@@ -17,6 +17,8 @@ const (
 	verbService = "service"
 	verbGateway = "gateway"
 	verbSidecar = "sidecar"
+
+	verbBalancer = "balancer"
 )
 
 // Child is what the program does when it was started as a child of a lab: the
@@ -50,6 +52,13 @@ func Child(ctx context.Context, args []string, _, stderr io.Writer) error {
 		}
 		runtime.GOMAXPROCS(max(1, config.Proxy.Concurrency))
 		return standIn(ctx, verb, config, stderr)
+	case verbBalancer:
+		var config balancerConfig
+		if err := readConfig(rest[0], &config); err != nil {
+			return err
+		}
+		runtime.GOMAXPROCS(1)
+		return balance(ctx, config, stderr)
 	}
 	return fmt.Errorf("lab child: unknown kind %q", verb)
 }

@@ -78,6 +78,7 @@ type Lab struct {
 	envoyVersion string
 	owner        *process.Owner
 	endpoint     scenarios.Endpoint
+	balancerURL  string // its admin endpoint; empty: one gateway
 	members      []Member
 
 	failed   chan error    // size 1: the first component that died
@@ -162,8 +163,8 @@ func (l *Lab) LimitsEnforced() (enforced bool, whyNot []string) {
 	return len(whyNot) == 0, whyNot
 }
 
-// Members returns the lab's processes: the gateway, then sidecars, then
-// services, each by replica.
+// Members returns the lab's processes: gateways, then sidecars, then services,
+// each by replica. The balancer before several gateways is not among them.
 func (l *Lab) Members() []Member { return slices.Clone(l.members) }
 
 // Failed receives an error when a component dies without having been told to:
@@ -250,10 +251,7 @@ func (l *Lab) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.startGateway(ctx, ca, sidecars); err != nil {
-		return err
-	}
-	return l.awaitReplicas(ctx)
+	return l.startGateways(ctx, ca, sidecars)
 }
 
 // inParallel runs f for 0 … n-1 at once and joins the errors.
@@ -379,44 +377,6 @@ func (l *Lab) startSidecars(ctx context.Context, ca *authority, services []uint3
 	})
 	l.members = append(members, l.members...)
 	return ports, err
-}
-
-func (l *Lab) startGateway(ctx context.Context, ca *authority, sidecars []uint32) error {
-	spec := l.config.Lab.Gateway
-	config := proxyConfig{
-		Name:        ComponentGateway + "-0",
-		Upstreams:   sidecars,
-		Policy:      l.config.Policy,
-		CAFile:      ca.caFile,
-		Concurrency: spec.Concurrency,
-	}
-	var err error
-	if config.Identity, err = ca.workload(gatewayAccount); err != nil {
-		return err
-	}
-	if spec.TLS {
-		public, err := ca.localhost("public")
-		if err != nil {
-			return err
-		}
-		config.Public = &public
-	}
-	l.progress("starting the gateway")
-	started, err := l.startProxy(ctx, verbGateway, config, spec.Limits)
-	if err != nil {
-		return err
-	}
-	m := member(ComponentGateway, scenarios.RoleGateway, 0, started.process, spec.Limits)
-	m.AdminURL, m.Concurrency, m.StatPrefix, m.Cluster = started.adminURL, spec.Concurrency, gatewayPrefix, outboundCluster
-	l.members = append([]Member{m}, l.members...)
-	address := net.JoinHostPort("127.0.0.1", strconv.FormatUint(uint64(started.port), 10))
-	l.endpoint = scenarios.Endpoint{Scheme: "http", Authority: address, Address: address, Protocol: scenarios.ProtocolH2C}
-	if spec.TLS {
-		l.endpoint.Scheme, l.endpoint.Protocol = "https", scenarios.ProtocolH2
-		l.endpoint.Authority = net.JoinHostPort("localhost", strconv.FormatUint(uint64(started.port), 10))
-		l.endpoint.TLS = scenarios.TLS{CAFile: ca.caFile, ServerName: "localhost"}
-	}
-	return nil
 }
 
 // startProxy starts an Envoy or the stand-in for one.

@@ -530,7 +530,7 @@ func TestInterruptedStart(t *testing.T) {
 	config := labConfig(t, "")
 	ctx, cancel := context.WithCancel(t.Context())
 	config.Progress = func(text string) {
-		if strings.HasPrefix(text, "starting the gateway") {
+		if strings.HasPrefix(text, "starting 1 × gateway") {
 			cancel()
 		}
 	}

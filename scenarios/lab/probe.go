@@ -15,12 +15,12 @@ import (
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
-// awaitReplicas sends requests through the whole chain until every replica of
-// the service has answered one: rounds of a few at once, since an answer may
+// awaitReplicas sends requests through the whole chain behind an endpoint until
+// every replica of the service has answered one: rounds of a few at once, since an answer may
 // take as long as the service's latency says.
-func (l *Lab) awaitReplicas(ctx context.Context) error {
+func (l *Lab) awaitReplicas(ctx context.Context, endpoint scenarios.Endpoint) error {
 	l.progress("waiting for an answer through the whole chain")
-	client, done, err := chainClient(l.endpoint)
+	client, done, err := chainClient(endpoint)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (l *Lab) awaitReplicas(ctx context.Context) error {
 	for {
 		backends := make([]string, 2*service.Replicas)
 		err := inParallel(len(backends), func(i int) (err error) {
-			backends[i], err = ask(ctx, client, l.endpoint, int64(service.ResponseBytes))
+			backends[i], err = ask(ctx, client, endpoint, int64(service.ResponseBytes))
 			return err
 		})
 		for _, backend := range backends {
