@@ -23,7 +23,7 @@ func TestOpensVersion1(t *testing.T) {
 	checkExamplePhase(t, finished.Data[1], 6*time.Second, 3)
 	want := exampleHeader()
 	if finished.Scenario.Metadata.Name != "checkout" || finished.Scenario.Requests[1].Path != want.Scenario.Requests[1].Path ||
-		finished.Scenario.Demand != want.Scenario.Demand || finished.Scenario.Seed != want.Scenario.Seed {
+		!reflect.DeepEqual(finished.Scenario.Demand, want.Scenario.Demand) || finished.Scenario.Seed != want.Scenario.Seed {
 		t.Errorf("scenario = %+v", finished.Scenario)
 	}
 	if !finished.StartedAt.Equal(exampleAnchor()) || finished.Host != want.Host || finished.Tool != want.Tool || finished.Seed != 7 {

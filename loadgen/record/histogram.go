@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -74,6 +76,42 @@ func (s sparse) addTo(h *hdrhistogram.Histogram) (dropped int64) {
 		}
 	}
 	return dropped
+}
+
+// coarseMagnitude is the power of two of how many buckets a doubling of the value
+// is divided into where a thousandth is not needed: 64, so that the widest is a
+// sixty-fourth of its value.
+const coarseMagnitude = 6
+
+// coarse returns the histogram with its buckets put together to wider ones. Each
+// has the index of the last that went into it.
+func (s sparse) coarse() sparse {
+	var out sparse
+	for i, index := range s.index {
+		digits := index
+		if index >= 2<<halfMagnitude {
+			digits = 1<<halfMagnitude | index&(1<<halfMagnitude-1)
+		}
+		if excess := bits.Len32(uint32(digits)) - coarseMagnitude - 1; excess > 0 {
+			index |= 1<<excess - 1
+		}
+		if n := len(out.index); n > 0 && out.index[n-1] == index {
+			out.counts[n-1] += s.counts[i]
+		} else {
+			out.index, out.counts = append(out.index, index), append(out.counts, s.counts[i])
+		}
+	}
+	return out
+}
+
+// ofInterval returns what is kept in memory of an interval's latencies, in a phase
+// of that length. Beyond an hour they are coarse: a day has 3 600 intervals, and
+// all of their buckets take more than a gigabyte.
+func (s sparse) ofInterval(phase time.Duration) sparse {
+	if IntervalFor(phase) > time.Second {
+		return s.coarse()
+	}
+	return s
 }
 
 // plus returns the sum of two histograms.

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // quantity is which of a request's times a histogram holds.
@@ -151,7 +149,7 @@ func parseSeconds(s string) (time.Duration, error) {
 // empty lines are no intervals: ok is false without an error. The library's log
 // reader is not used because it keeps instants in milliseconds only, carries a tag
 // over to the next line, and cannot say which line is broken.
-func parseHlogLine(text string) (line hlogLine, ok bool, err error) {
+func parseHlogLine(d *decoder, text string) (line hlogLine, ok bool, err error) {
 	if text == "" || text[0] == '#' || text[0] == '"' {
 		return hlogLine{}, false, nil
 	}
@@ -171,11 +169,10 @@ func parseHlogLine(text string) (line hlogLine, ok bool, err error) {
 		return hlogLine{}, false, fmt.Errorf("length: %q is not a length in seconds", fields[2])
 	}
 	line.end = line.start + length
-	histogram, err := hdrhistogram.Decode([]byte(fields[4]))
+	values, dropped, err := d.decode(fields[4])
 	if err != nil {
 		return hlogLine{}, false, fmt.Errorf("histogram: %w", err)
 	}
-	values, dropped := newSparse(histogram)
 	if dropped > 0 {
 		return hlogLine{}, false, fmt.Errorf("histogram: %d values are beyond one hour", dropped)
 	}

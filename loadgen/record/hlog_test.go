@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func TestEncoderAgreesWithTheLibrary(t *testing.T) {
 		"lognormal":                   randomHistogram(1, 3000).Latency,
 		"many buckets":                randomHistogram(2, 100_000).Latency,
 	}
-	e := &encoder{} // one for all: what is left over from one must not enter the next
+	e, d := &encoder{}, &decoder{} // for all: what is left over from one must not enter the next
 	for name, h := range tests {
 		t.Run(name, func(t *testing.T) {
 			s, dropped := newSparse(h)
@@ -58,6 +59,9 @@ func TestEncoderAgreesWithTheLibrary(t *testing.T) {
 			}
 			if !decoded.Equals(h) {
 				t.Error("the library decodes something else")
+			}
+			if got, ok := d.ours(string(encoded)); !ok || !slices.Equal(got.index, s.index) || !slices.Equal(got.counts, s.counts) {
+				t.Errorf("read back: %v, %t, want %v", got, ok, s)
 			}
 			if h.TotalCount() > 0 && s.max() != h.Max() {
 				t.Errorf("max = %d, want %d", s.max(), h.Max())
@@ -228,7 +232,7 @@ func FuzzHlogLine(f *testing.F) {
 	f.Add("Tag=003/a/latency,1.0,1.0,0.0,HISTFAAAAAh42gMAAAAAAQ==")
 	f.Add("Tag=,,,,")
 	f.Fuzz(func(t *testing.T, text string) {
-		got, ok, err := parseHlogLine(text)
+		got, ok, err := parseHlogLine(&decoder{}, text)
 		if err != nil || !ok {
 			return
 		}
@@ -239,7 +243,7 @@ func FuzzHlogLine(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reread, ok, err := parseHlogLine(strings.TrimSuffix(string(again), "\n"))
+		reread, ok, err := parseHlogLine(&decoder{}, strings.TrimSuffix(string(again), "\n"))
 		if err != nil || !ok || !reflect.DeepEqual(reread, got) {
 			t.Fatalf("%q was read as %+v, written again it is %+v, %v", text, got, reread, err)
 		}

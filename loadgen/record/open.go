@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
@@ -60,11 +62,13 @@ func Open(dir string) (*Record, error) {
 
 // reading is a Record in the making.
 type reading struct {
-	record  *Record
-	phases  []*phaseReading
-	samples []Sample
-	spacing *spacing
-	last    time.Duration // the latest instant in any file
+	record   *Record
+	phases   []*phaseReading
+	samples  []Sample
+	spacing  *spacing
+	last     time.Duration // the latest instant in any file
+	decoder  decoder
+	sampling sampleDecoder
 }
 
 // phaseReading is a PhaseData in the making.
@@ -72,9 +76,31 @@ type phaseReading struct {
 	data      PhaseData
 	known     bool // something tells of it
 	byName    map[string]int
+	requests  []requestReading
 	intervals map[time.Duration]int // by end, in data.Seconds and values
 	values    []sparse
 	beyond    int // lines of distributions without a row in the timeline
+}
+
+// requestReading is a RequestHistograms in the making: the counts of all buckets,
+// nil where there are none.
+type requestReading struct {
+	name   string
+	counts [quantities][]int64
+}
+
+// histograms returns what was read.
+func (r requestReading) histograms() RequestHistograms {
+	h := RequestHistograms{Request: r.name}
+	for q, to := range [quantities]**hdrhistogram.Histogram{quantityLatency: &h.Latency, quantityService: &h.Service, quantitySendLag: &h.SendLag} {
+		*to = NewHistogram()
+		if counts := r.counts[q]; counts != nil {
+			shape := (*to).Export()
+			shape.Counts = counts
+			*to = hdrhistogram.Import(shape)
+		}
+	}
+	return h
 }
 
 func newReading(dir string, run Run) *reading {
@@ -164,7 +190,7 @@ func (p *phaseReading) interval(start, end time.Duration) int {
 }
 
 func (r *reading) latency(text []byte) error {
-	line, ok, err := parseHlogLine(string(text))
+	line, ok, err := parseHlogLine(&r.decoder, string(text))
 	if err != nil || !ok {
 		return err
 	}
@@ -177,28 +203,30 @@ func (r *reading) latency(text []byte) error {
 		p.beyond++
 		return nil
 	}
-	if p.data.Latency == nil {
-		p.data.Latency, p.data.Service, p.data.SendLag = NewHistogram(), NewHistogram(), NewHistogram()
-	}
 	at, known := p.byName[line.tag.request]
 	if !known {
-		at = len(p.data.ByRequest)
+		at = len(p.requests)
 		p.byName[line.tag.request] = at
-		p.data.ByRequest = append(p.data.ByRequest, newRequestHistograms(line.tag.request))
+		p.requests = append(p.requests, requestReading{name: line.tag.request})
 	}
-	q := line.tag.quantity
-	line.values.addTo(p.data.ByRequest[at].of(q))
-	line.values.addTo(p.data.of(q))
-	if q == quantityLatency {
+	counts := &p.requests[at].counts[line.tag.quantity]
+	if *counts == nil {
+		*counts = make([]int64, allBuckets)
+	}
+	for i, index := range line.values.index {
+		(*counts)[index] += line.values.counts[i]
+	}
+	if line.tag.quantity == quantityLatency {
 		place := p.interval(line.start, line.end)
-		p.values[place] = p.values[place].plus(line.values)
+		values := line.values.ofInterval(p.data.Spec.Duration)
+		p.values[place] = p.values[place].plus(sparse{slices.Clone(values.index), slices.Clone(values.counts)})
 	}
 	return nil
 }
 
 func (r *reading) sample(text []byte) error {
-	var sample Sample
-	if err := json.Unmarshal(text, &sample); err != nil {
+	sample, err := r.sampling.decode(text)
+	if err != nil {
 		return err
 	}
 	r.last = max(r.last, sample.At)
@@ -255,12 +283,18 @@ func (p *phaseReading) rebuild() {
 // finish completes the data and compares it with the facts.
 func (p *phaseReading) finish(order []scenarios.Request) {
 	d := &p.data
-	if d.Latency == nil {
-		d.Latency, d.Service, d.SendLag = NewHistogram(), NewHistogram(), NewHistogram()
+	d.Latency, d.Service, d.SendLag = NewHistogram(), NewHistogram(), NewHistogram()
+	for _, request := range p.requests {
+		d.ByRequest = append(d.ByRequest, request.histograms())
+		for q := range quantities {
+			d.of(q).Merge(d.ByRequest[len(d.ByRequest)-1].of(q))
+		}
 	}
+	p.requests = nil
 	for i, values := range p.values {
 		d.Seconds[i].Values, d.Seconds[i].Counts = values.values(), values.counts
 	}
+	p.values = nil
 	slices.SortFunc(d.Seconds, func(a, b SecondLatency) int { return cmp.Compare(a.End, b.End) })
 	place := func(name string) int {
 		at := slices.IndexFunc(order, func(r scenarios.Request) bool { return r.Name == name })

@@ -32,6 +32,8 @@ type PhaseWriter struct {
 	// samplesFrom is the offset in the file of samples from which on they lie.
 	samplesFrom int64
 	every       time.Duration // intervals are gathered up to this length; 0: as they come
+	// sampled is the last sample of each series that was recorded; guarded by Writer.mu.
+	sampled map[seriesKey]time.Duration
 
 	mu       sync.Mutex // guards all below; taken before Writer.mu
 	data     PhaseData
@@ -104,6 +106,33 @@ func (r *Recorded) count(q quantity) *int64 {
 	default:
 		return &r.SendLag
 	}
+}
+
+// thins reports whether a sample is left out because others of the same series
+// stand close enough to it. As the intervals, samples are one each second up to an
+// hour, and so far apart in a longer phase that they stay as many; but all of the
+// first and of the last intervals, which counters are differenced between, stay.
+// The caller holds the writer's lock.
+func (p *PhaseWriter) thins(sample Sample) bool {
+	if p.every == 0 {
+		return false
+	}
+	if p.sampled == nil {
+		p.sampled = map[seriesKey]time.Duration{}
+	}
+	// Half a second is for sources that do not answer on the dot.
+	near := p.every - time.Second/2
+	thin := sample.At > p.begun+2*p.every && sample.At < p.begun+p.spec.Duration-2*p.every
+	for metric := range sample.Metrics {
+		last, known := p.sampled[seriesKey{sample.Component, sample.Replica, metric}]
+		thin = thin && known && sample.At-last < near
+	}
+	if !thin {
+		for metric := range sample.Metrics {
+			p.sampled[seriesKey{sample.Component, sample.Replica, metric}] = sample.At
+		}
+	}
+	return thin
 }
 
 // Index returns the phase's number, from 0.
@@ -199,6 +228,7 @@ func (p *PhaseWriter) write(g *gathered) {
 	p.data.Recorded.Intervals++
 	p.data.Timeline = append(p.data.Timeline, tick)
 	latencies, _ := newSparse(g.latency)
+	latencies = latencies.ofInterval(p.spec.Duration)
 	p.data.Seconds = append(p.data.Seconds, SecondLatency{
 		Start: g.start, End: g.end, Values: latencies.values(), Counts: latencies.counts,
 	})

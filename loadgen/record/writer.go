@@ -192,7 +192,8 @@ func (w *Writer) failLocked(err error) {
 }
 
 // Sample records one row of samples. The writer keeps the map of metrics; values
-// that are not finite are left out.
+// that are not finite are left out, and so are most rows of a phase that lasts
+// longer than an hour.
 func (w *Writer) Sample(sample Sample) {
 	for metric, value := range sample.Metrics {
 		if math.IsNaN(value) || math.IsInf(value, 0) {
@@ -205,6 +206,9 @@ func (w *Writer) Sample(sample Sample) {
 	line, err := json.Marshal(sample)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.phase != nil && w.phase.thins(sample) {
+		return
+	}
 	offset := w.sampled.taken
 	if !w.appendLocked(w.sampled, line, err) {
 		return
@@ -242,9 +246,10 @@ func (w *Writer) firstPlaceLocked() int64 {
 // in order of time. After an error while writing, these are all there are.
 func (w *Writer) samplesFrom(offset int64) ([]Sample, error) {
 	var samples []Sample
+	var decoder sampleDecoder
 	_, err := eachLineFrom(filepath.Join(w.dir, samplesFile), offset, func(text []byte) error {
-		var sample Sample
-		if err := json.Unmarshal(text, &sample); err != nil {
+		sample, err := decoder.decode(text)
+		if err != nil {
 			return err
 		}
 		samples = append(samples, sample)
