@@ -18,22 +18,41 @@ type set struct {
 	requests   []record.RequestHistograms
 }
 
-// newSet returns a set whose histograms are made by a function.
-func newSet(kinds []exchange.Request, histogram func() *hdrhistogram.Histogram) *set {
+// newSet returns a set for kinds of requests.
+func newSet(kinds []exchange.Request) *set {
 	s := &set{}
 	for _, k := range kinds {
-		s.requests = append(s.requests, record.RequestHistograms{Request: k.Name, Latency: histogram(), Service: histogram(), SendLag: histogram()})
+		s.requests = append(s.requests, record.RequestHistograms{Request: k.Name, Latency: newShort(), Service: newShort(), SendLag: newShort()})
 	}
 	return s
 }
 
-// usual is up to where the histograms of a worker go as long as nothing takes
-// longer, in nanoseconds. What a histogram takes is resident as a whole, since it
-// is cleared after each interval, and there are six of them for each kind of request.
-const usual = 250 * time.Millisecond
+// shortest is up to where a worker's histograms go at first, in nanoseconds, and growth
+// how much further the next one goes when a value does not fit. What a histogram takes
+// is resident as a whole, since it is cleared after each interval, and there are
+// six of them for each kind of request: some 8 KiB for each doubling of the value.
+const (
+	shortest = time.Millisecond
+	growth   = 16
+)
 
-// newShort returns a histogram for what is usual.
-func newShort() *hdrhistogram.Histogram { return record.NewHistogramUpTo(usual) }
+// newShort returns a histogram that grows as observe and merge need it.
+func newShort() *hdrhistogram.Histogram { return record.NewHistogramUpTo(shortest) }
+
+// grow puts a longer histogram with the same values in the place of one that is too
+// short for so many nanoseconds.
+func grow(h **hdrhistogram.Histogram, nanos int64) {
+	reach := (*h).HighestTrackableValue()
+	if reach >= nanos {
+		return
+	}
+	for reach < nanos {
+		reach *= growth
+	}
+	longer := record.NewHistogramUpTo(min(time.Duration(reach), time.Duration(highest)))
+	longer.Merge(*h)
+	*h = longer
+}
 
 func (s *set) reset() {
 	for _, r := range s.requests {
@@ -45,11 +64,18 @@ func (s *set) reset() {
 
 // add merges another worker's histograms of the same interval.
 func (s *set) add(other *set) {
-	for i, r := range other.requests {
-		s.requests[i].Latency.Merge(r.Latency)
-		s.requests[i].Service.Merge(r.Service)
-		s.requests[i].SendLag.Merge(r.SendLag)
+	for i := range other.requests {
+		to, from := &s.requests[i], &other.requests[i]
+		merge(&to.Latency, from.Latency)
+		merge(&to.Service, from.Service)
+		merge(&to.SendLag, from.SendLag)
 	}
+}
+
+// merge adds the values of one histogram to another.
+func merge(to **hdrhistogram.Histogram, from *hdrhistogram.Histogram) {
+	grow(to, from.HighestTrackableValue())
+	(*to).Merge(from)
 }
 
 func (s *set) interval() record.Interval {
@@ -83,17 +109,14 @@ func (c *classes) errors() map[string]int64 {
 // highest is the largest value that a histogram takes, in nanoseconds.
 const highest = int64(time.Hour)
 
-// observe records nanoseconds, at most the highest value. A histogram that is too
-// short for them has a whole one in its place from then on.
+// observe records nanoseconds, at most the highest value.
 func observe(h **hdrhistogram.Histogram, nanos int64) {
 	nanos = min(max(nanos, 0), highest)
 	if (*h).RecordValue(nanos) == nil {
 		return
 	}
-	whole := record.NewHistogram()
-	whole.Merge(*h)
-	*h = whole
-	_ = whole.RecordValue(nanos) // can't fail inside the range
+	grow(h, nanos)
+	_ = (*h).RecordValue(nanos) // can't fail inside the range
 }
 
 func addCounts(to *record.Counts, c record.Counts) {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sailplan-io/sailplan/loadgen/exchange"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 )
 
@@ -14,6 +15,7 @@ func TestObserve(t *testing.T) {
 		name   string
 		values []time.Duration
 	}{
+		{"very short ones", []time.Duration{0, time.Microsecond, 999 * time.Microsecond, 1048 * time.Microsecond}},
 		{"short ones", []time.Duration{0, time.Microsecond, time.Millisecond, 249 * time.Millisecond}},
 		{"a long one at last", []time.Duration{time.Millisecond, time.Millisecond, 3 * time.Second}},
 		{"long ones first", []time.Duration{time.Minute, 50 * time.Minute, time.Millisecond}},
@@ -44,5 +46,35 @@ func TestObserve(t *testing.T) {
 	}
 	if allocs := testing.AllocsPerRun(100, func() { observe(&h, int64(time.Minute)) }); allocs != 0 {
 		t.Errorf("%g allocations, want none", allocs)
+	}
+}
+
+// Two sets of histograms go round, and their sum where there are several workers: they
+// decide how much memory a plan with many kinds of requests takes.
+func TestSetsAreSmall(t *testing.T) {
+	bytes := func(s *set) (n int) {
+		for _, r := range s.requests {
+			n += r.Latency.ByteSize() + r.Service.ByteSize() + r.SendLag.ByteSize()
+		}
+		return n
+	}
+	kinds := make([]exchange.Request, 10)
+	s, sum := newSet(kinds), newSet(kinds)
+	for i := range s.requests {
+		observe(&s.requests[i].Latency, int64(15*time.Millisecond))
+		observe(&s.requests[i].Service, int64(15*time.Millisecond))
+		observe(&s.requests[i].SendLag, int64(time.Millisecond))
+	}
+	sum.add(s)
+	for name, s := range map[string]*set{"a worker's": s, "the sum": sum} {
+		if got := bytes(s); got > 1_250_000 {
+			t.Errorf("%s takes %d bytes for ten kinds of requests that take 15 ms, want 1.25 MB at most", name, got)
+		}
+	}
+	observe(&s.requests[0].Latency, int64(3*time.Second))
+	sum.reset()
+	sum.add(s)
+	if got := sum.requests[0].Latency; got.TotalCount() != 2 || got.Max() < int64(3*time.Second) {
+		t.Errorf("the sum has %d values up to %d, want 2 up to 3 s", got.TotalCount(), got.Max())
 	}
 }

@@ -149,12 +149,12 @@ func (s *Session) hire(life context.Context, c *connector, connections []opened,
 		}
 		free := make(chan *set, setsPerWorker)
 		for range setsPerWorker {
-			free <- newSet(s.kinds, newShort)
+			free <- newSet(s.kinds)
 		}
 		s.free = append(s.free, free)
 	}
 	if workers > 1 {
-		s.sum = newSet(s.kinds, record.NewHistogram)
+		s.sum = newSet(s.kinds)
 	}
 	return nil
 }
