@@ -335,10 +335,7 @@ func (j *judgement) disturbances() {
 // then the generator did nothing for a while, and nothing else would show it.
 func (j *judgement) stalls() {
 	ticks := j.phase.Timeline
-	usual := j.phase.Spec.Interval.Seconds()
-	if usual <= 0 {
-		usual = 1
-	}
+	usual := max(j.phase.Spec.Interval, record.IntervalFor(j.phase.Spec.Duration)).Seconds()
 	before := j.phase.Start
 	for _, tick := range ticks {
 		if tick.At > j.phase.SendEnd {

@@ -139,26 +139,22 @@ func (j *judgement) drift() {
 			j.warn(CodeNotStationary, "p50 drifted steadily from %s to %s over %d intervals", duration(from), duration(to), trend.N)
 		}
 	}
+	first, second := sampleHalves(j.phase)
 	for _, c := range j.conditions.Components {
-		early, late, ok := cpuHalves(j.phase, c.Name)
-		if ok && math.Abs(late-early) > 0.05 && (late > 1.4*early || early > 1.4*late) {
+		early, known := first.Rate(c.Name, record.CPUSeconds)
+		late, ok := second.Rate(c.Name, record.CPUSeconds)
+		if known && ok && math.Abs(late-early) > 0.05 && (late > 1.4*early || early > 1.4*late) {
 			j.notForFit(CodeNotSettled, "CPU of %s went from %.2f to %.2f cores between the halves of the phase", c.Name, early, late)
 		}
 	}
 }
 
-// cpuHalves returns the cores that a component used in the halves of the sending;
-// ok needs two samples of each replica in each half.
-func cpuHalves(phase record.PhaseData, component string) (early, late float64, ok bool) {
+// sampleHalves returns the samples of the halves of the sending.
+func sampleHalves(phase record.PhaseData) (first, second models.Sampled) {
 	middle := phase.Start + (phase.SendEnd-phase.Start)/2
-	half := func(from, to time.Duration) (float64, bool) {
-		part := phase
-		part.Start, part.SendEnd = from, to
-		return models.Samples(part).Rate(component, record.CPUSeconds)
-	}
-	early, first := half(phase.Start, middle)
-	late, second := half(middle, phase.SendEnd)
-	return early, late, first && second
+	early, late := phase, phase
+	early.SendEnd, late.Start = middle, middle
+	return models.Samples(early), models.Samples(late)
 }
 
 // enoughAnswers asks whether the quantiles of the objectives exist. Too few

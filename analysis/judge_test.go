@@ -140,6 +140,9 @@ func TestJudge(t *testing.T) {
 		}, invalid},
 		{"run delay beyond all", CodeGeneratorDelay, func(p *record.PhaseData, _ *Conditions) { p.Generator.RunDelaySeconds = 1.5 }, invalid},
 		{"a hole in the timeline", CodeGeneratorStall, func(p *record.PhaseData, _ *Conditions) { p.Timeline = slices.Delete(p.Timeline, 1, 2) }, invalid},
+		{"as far apart as the intervals of three hours are", CodeGeneratorStall, func(p *record.PhaseData, _ *Conditions) {
+			p.Spec.Duration, p.Timeline = 3*time.Hour, slices.Delete(p.Timeline, 1, 2)
+		}, no},
 		{"long collection", CodeGCPause, func(p *record.PhaseData, _ *Conditions) { p.Generator.GCPauseMax = 30 * ms }, invalid},
 		{"collection too short to move p99", CodeGCPause, func(p *record.PhaseData, c *Conditions) {
 			p.Generator.GCPauseMax, c.Objectives = 2*ms, []scenarios.Objective{{Quantile: 0.99, Latency: 10 * ms}}

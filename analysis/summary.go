@@ -3,6 +3,7 @@ package analysis
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis/models"
@@ -27,7 +28,8 @@ type examined struct {
 	offered   float64 // rps, as realised
 }
 
-// interval is the latency of one interval of a phase, a second as a rule.
+// interval is the latency of one interval of a phase, a second as a rule, or of
+// several of a long one.
 type interval struct {
 	start, end time.Duration
 	latency    stat.Distribution
@@ -41,11 +43,7 @@ func examine(phase record.PhaseData, conditions Conditions) examined {
 		offered:   models.OfferedRPS(phase),
 	}
 	e.settled = settled(e.latency, phase.Counts)
-	for _, s := range phase.Seconds {
-		if d := distributionOf(s); d.N() > 0 {
-			e.intervals = append(e.intervals, interval{s.Start, s.End, d})
-		}
-	}
+	e.intervals = intervalsOf(phase.Seconds)
 	holds, reason := holdsAll(e.settled, phase.Counts, conditions.Objectives)
 	e.summary = PhaseSummary{
 		Index: phase.Index, Name: phase.Spec.Name, Kind: string(phase.Spec.Kind),
@@ -91,4 +89,28 @@ func (e examined) quantile(q float64) stat.Estimate {
 	}
 	random := rand.New(rand.NewPCG(e.Spec.Seed, uint64(e.Index)))
 	return estimate.Widen(stat.Bootstrap(blocks, q, 0, bootstrapDraws, random))
+}
+
+// mostIntervals is how many a phase is looked at in at most. A day has 3 600, which
+// a bootstrap draws in runs of some 30 anyway.
+const mostIntervals = 600
+
+// intervalsOf returns the intervals with answers, and puts neighbours together
+// where there are more than mostIntervals.
+func intervalsOf(seconds []record.SecondLatency) (intervals []interval) {
+	together := max(1, (len(seconds)+mostIntervals-1)/mostIntervals)
+	for run := range slices.Chunk(seconds, together) {
+		parts := make([]stat.Distribution, len(run))
+		for i, s := range run {
+			parts[i] = distributionOf(s)
+		}
+		whole := parts[0]
+		if len(parts) > 1 {
+			whole = stat.Merge(parts...)
+		}
+		if whole.N() > 0 {
+			intervals = append(intervals, interval{run[0].Start, run[len(run)-1].End, whole})
+		}
+	}
+	return intervals
 }

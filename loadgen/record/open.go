@@ -253,6 +253,7 @@ func (r *reading) finish() *Record {
 		}
 		r.record.Data = append(r.record.Data, p.data)
 	}
+	r.samples = nil
 	if r.record.Ended == "" {
 		r.warn("the run has no end: it was killed, or is still running; the last entry is from %s after its start",
 			r.last.Round(time.Millisecond))

@@ -79,7 +79,7 @@ func (s *spacing) within(samples []Sample, start, end time.Duration) []Sample {
 		}
 	}
 	slices.Reverse(chosen)
-	chosen = append(chosen, samples[first:after]...)
+	chosen = append(slices.Grow(chosen, after-first), samples[first:after]...)
 	clear(covered)
 	for i := after; i < len(samples) && samples[i].At-end <= farthest; i++ {
 		if s.covers(samples[i], samples[i].At-end, covered) {
