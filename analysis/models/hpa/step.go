@@ -157,9 +157,11 @@ func (a Autoscaler) ask(s *State, o Observation, d *Decision) {
 	s.proposals = s.proposals[:0]
 	failed := 0
 	for i, m := range a.Metrics {
-		p := Proposal{Err: fmt.Errorf("metric %d was not read", i)}
+		var p Proposal
 		if i < len(o.Readings) {
 			p = a.Controller.propose(m, a.tolerance(), o, o.Readings[i])
+		} else {
+			p.Err = fmt.Errorf("metric %d was not read", i)
 		}
 		s.proposals = append(s.proposals, p)
 		switch {
