@@ -148,18 +148,23 @@ type Disturbance struct {
 	At     time.Duration
 	Lost   int     // so many replicas fail
 	Share  float64 // or this share of them, rounded up: those of a zone
-	Update bool    // a rolling update begins, as a Deployment does it by default
+	Update bool    // a rolling update begins
+	Factor float64 // another cluster is lost, and the load is this many times what it was; 0: none is
 }
+
+// clusterGone is how long another cluster is lost: longer than it takes to scale up.
+const clusterGone = 15 * time.Minute
 
 // apart is the least time between two disturbances, so that one is over before the
 // next begins.
 const apart = 30 * time.Minute
 
 // Disturb returns the disturbances that a load has to stand: with two zones or more
-// one of them lost at the highest rate, else a replica; a replica lost at the lowest;
-// and a rolling update at the highest rate that is half an hour away from both. What
-// does not fit into a short load is left out, the update first.
-func Disturb(load []Point, zones int) []Disturbance {
+// one of them lost at the highest rate, else a replica; with a failover above 1 another
+// cluster lost, so that the load is that many times what it was; a replica lost at the
+// lowest rate; and a rolling update. Each is half an hour from the others, at the best
+// rate that is left; what does not fit into a short load is left out, the last first.
+func Disturb(load []Point, zones int, failover float64) []Disturbance {
 	if CheckLoad(load) != nil {
 		return nil
 	}
@@ -176,6 +181,9 @@ func Disturb(load []Point, zones int) []Disturbance {
 	}
 	highest := func(a, b float64) int { return cmp.Compare(b, a) }
 	place(lost, highest)
+	if failover > 1 {
+		place(Disturbance{Factor: failover}, highest)
+	}
 	place(Disturbance{Lost: 1}, cmp.Compare[float64])
 	place(Disturbance{Update: true}, highest)
 	slices.SortFunc(out, func(a, b Disturbance) int { return cmp.Compare(a.At, b.At) })

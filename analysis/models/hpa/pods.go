@@ -4,13 +4,31 @@ import "math"
 
 // How a Deployment goes about an update unless it is told otherwise: a quarter more
 // at once, rounded up, and a quarter fewer, rounded down.
-const (
-	surgeShare       = 0.25
-	unavailableShare = 0.25
-)
+const updateShare = 0.25
+
+func (s *simulation) surge() int {
+	if s.Surge != nil {
+		return max(s.Surge(s.replicas), 0)
+	}
+	return int(math.Ceil(updateShare * float64(s.replicas)))
+}
+
+func (s *simulation) unavailable() int {
+	n := int(updateShare * float64(s.replicas))
+	if s.Unavailable != nil {
+		n = max(s.Unavailable(s.replicas), 0)
+	}
+	if n == 0 && s.surge() == 0 {
+		return 1 // as the Deployment's controller has it, or nothing could happen
+	}
+	return n
+}
 
 // disturb lets happen what is due.
 func (s *simulation) disturb() {
+	if s.now >= s.factorEnds {
+		s.factor = 1
+	}
 	for ; s.happened < len(s.Disturbances) && s.Disturbances[s.happened].At <= s.now; s.happened++ {
 		d := s.Disturbances[s.happened]
 		total := 0
@@ -19,6 +37,9 @@ func (s *simulation) disturb() {
 			s.pods[i].old = s.pods[i].old || d.Update
 		}
 		s.updating = s.updating || d.Update
+		if d.Factor > 0 {
+			s.factor, s.factorEnds = d.Factor, s.now+clusterGone
+		}
 		lost := d.Lost + int(math.Ceil(d.Share*float64(total)-1e-9))
 		// Those that carry the load go first: that is the worse case.
 		for i := 0; i < len(s.pods) && lost > 0; i++ {
@@ -78,8 +99,7 @@ func (s *simulation) reconcile() {
 // A new pod counts when it has its share of the load: until then an old one that
 // goes still drains.
 func (s *simulation) roll() {
-	surge := int(math.Ceil(surgeShare * float64(s.replicas)))
-	least := s.replicas - int(unavailableShare*float64(s.replicas))
+	surge, least := s.surge(), s.replicas-s.unavailable()
 	total, fresh, starting, available := 0, 0, 0, 0
 	for i := range s.pods {
 		c := &s.pods[i]

@@ -12,7 +12,9 @@ type Replica struct {
 	Ceiling float64                   // cores that it can use at most; 0: no bound
 	Request float64                   // CPU request, in cores
 	SafeRPS float64                   // the rate up to which the objectives hold
-	Skew    float64                   // load of the hottest replica ÷ the mean; below 1 counts as 1
+	// Hottest is the load of the hottest of so many replicas ÷ their mean, where
+	// connections do not move; nil, and below 1: as the others.
+	Hottest func(replicas int) float64
 }
 
 // Timing is how long things take. A zero is its default.
@@ -60,6 +62,9 @@ type World struct {
 	Replica      Replica
 	Timing       Timing
 	Disturbances []Disturbance // rising by their instants
+	// Surge and Unavailable are how many of so many replicas a rolling update adds,
+	// and takes away, at once; nil: a quarter, rounded up, and down.
+	Surge, Unavailable func(replicas int) int
 }
 
 // Setting is an autoscaler to try.
@@ -168,6 +173,8 @@ type simulation struct {
 	direction  int // of its last change
 	happened   int // disturbances
 	updating   bool
+	factor     float64       // of the load, as long as another cluster is lost
+	factorEnds time.Duration // when it is there again
 	requests   float64
 	arrived    []float64 // requests until each of the last scrapes
 	observed   Observation
@@ -196,6 +203,7 @@ func (w World) begin(s Setting) *simulation {
 		scaler:     Autoscaler{Controller: w.Controller, Min: s.Min, Max: s.Max, Behavior: s.Behavior},
 		containers: []Container{{Request: int64(math.Round(w.Replica.Request * 1000))}},
 	}
+	sim.factor = 1
 	sim.step = gcd(sim.timing.Scrape, sim.timing.Sync)
 	if sim.step < time.Second {
 		sim.step = time.Second
@@ -356,8 +364,8 @@ func (s *simulation) merge() {
 // serve lets the replicas carry the load for a time.
 func (s *simulation) serve(d time.Duration) {
 	until, highest := s.read.until(s.now + d)
-	highest = max(highest, s.rate)
-	mean, seconds := (s.rate+until)/2, d.Seconds()
+	highest = max(highest, s.rate) * s.factor
+	mean, seconds := (s.rate+until)/2*s.factor, d.Seconds()
 	total, weights, most := 0, 0.0, 0.0
 	for i := range s.pods {
 		c := &s.pods[i]
@@ -368,8 +376,8 @@ func (s *simulation) serve(d time.Duration) {
 	if weights > 0 {
 		hottest *= most / weights
 	}
-	if total > 1 {
-		hottest *= max(1, s.Replica.Skew)
+	if s.Replica.Hottest != nil && total > 1 {
+		hottest *= max(1, s.Replica.Hottest(total))
 	}
 	for i := range s.pods {
 		c := &s.pods[i]

@@ -30,7 +30,7 @@ func TestSimulateSteady(t *testing.T) {
 	}
 	// With the hottest at 1.8 times the mean that is 1.08 times what is safe.
 	w := world(flat(12000, 2*time.Hour))
-	w.Replica.Skew = 1.8
+	w.Replica.Hottest = func(int) float64 { return 1.8 }
 	if got = w.Simulate(Setting{Target: 60, Min: 2, Max: 20}, 0); math.Abs(got.WorstLoad-1.08) > 1e-9 || got.OverSeconds != 7200 || got.OverRequests != 1 {
 		t.Errorf("%+v, want a load of 1.08, too much throughout", got)
 	}
@@ -149,6 +149,8 @@ func TestSimulateDisturbances(t *testing.T) {
 		{"a zone of two", Disturbance{At: 10 * time.Minute, Share: 0.5}, 5, 1.5, 75, 60},
 		// ⌈5/4⌉ = 2 more start, ⌊5/4⌋ = 1 may be missing: four carry it.
 		{"an update", Disturbance{At: 10 * time.Minute, Update: true}, 5, 12000.0 / 4 / 4000, 0, 60},
+		// Twice the load for a quarter of an hour; it is at its most already.
+		{"a cluster", Disturbance{At: 10 * time.Minute, Factor: 2}, 5, 1.2, 900, 60},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := world(hour)
@@ -185,6 +187,30 @@ func TestSimulateUpdateReplacesAll(t *testing.T) {
 	}
 	if want := 9 + 3; most != want { // ⌈9/4⌉
 		t.Errorf("at most %d pods, want %d", most, want)
+	}
+}
+
+// With a surge of one and none missing the nine are replaced one by one, each in
+// the minute until it is ready and the 15 s until it carries its share.
+func TestSimulateUpdateAsItIsTold(t *testing.T) {
+	w := world(flat(12000, time.Hour))
+	w.Disturbances = []Disturbance{{At: 5 * time.Minute, Update: true}}
+	for _, test := range []struct {
+		name               string
+		surge, unavailable int
+		fewest, most       int
+		seconds            float64 // of the nine, beyond or short of them
+	}{
+		{"one more", 1, 0, 9, 10, 9 * 75},
+		{"one fewer", 0, 1, 9, 9, 0},
+		{"neither, which is one fewer", 0, 0, 9, 9, 0},
+	} {
+		w.Surge = func(int) int { return test.surge }
+		w.Unavailable = func(int) int { return test.unavailable }
+		got := w.Simulate(Setting{Target: 60, Min: 9, Max: 9}, 0)
+		if got.MinPods < test.fewest-1 || got.MaxPods != test.most || math.Abs((got.PodHours-9)*3600-test.seconds) > 150 {
+			t.Errorf("%s: %d to %d pods, %g s more, want %d to %d, %g s", test.name, got.MinPods, got.MaxPods, (got.PodHours-9)*3600, test.fewest, test.most, test.seconds)
+		}
 	}
 }
 
@@ -232,7 +258,7 @@ func TestWorldCheck(t *testing.T) {
 // A week with looks every 15 s, twenty settings: has to be far below a second.
 func BenchmarkWeek(b *testing.B) {
 	w := world(week())
-	w.Disturbances = Disturb(w.Load, 3)
+	w.Disturbances = Disturb(w.Load, 3, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range 20 {
