@@ -8,6 +8,17 @@
 // about 1.8 times the mean. All of it is told as the *factor* of the hottest
 // replica: its load ÷ the mean load of the replicas, at least 1.
 //
+//   - Hottest is the factor for connections of equal load, exactly; Weighted for
+//     connections of unequal load, by simulation.
+//   - ScaleUp is how the factor falls after replicas were added: they take nothing
+//     until connections end and are opened anew. AfterLoss is what a lost
+//     replica's connections do to the others.
+//   - Lifetime weighs how long connections should live: their handshakes cost CPU
+//     time, their age costs the time until new replicas help.
+//   - Measured is the factor that a run has shown, and EffectiveConnections how
+//     many connections of equal load would scatter as much: with it, what was
+//     measured at one number of replicas predicts another.
+//
 // What this is not about: the spread of requests over the upstreams of a proxy
 // that balances requests. An Envoy chooses an upstream for each request (Istio's
 // default is the less busy of two), learns of new replicas from its control plane

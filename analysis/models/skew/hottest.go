@@ -107,12 +107,13 @@ type maximum struct {
 const negligible = 1e-10
 
 // exactWork bounds how many multiplications the exact distribution may take: some
-// tens of milliseconds.
-const exactWork = 2e7
+// milliseconds.
+const exactWork = 5e6
 
 // hottestOf returns the distribution of the largest number of connections over all
 // groups, whose probabilities × replicas add up to 1.
 func hottestOf(connections int, groups []group) maximum {
+	groups = slices.DeleteFunc(groups, func(g group) bool { return g.replicas == 0 })
 	replicas, most, convolutions := 0, 0.0, 0.0
 	for _, g := range groups {
 		replicas += g.replicas
