@@ -52,8 +52,9 @@ func findEdge(phases []examined, objectives []scenarios.Objective, seed uint64) 
 			out.RPS.Low = math.Min(out.RPS.Low, edge.RPS.Low)
 		}
 	}
-	if out.known {
-		out.RPS.Warnings = append(slices.Clone(out.RPS.Warnings), warnings...)
+	// One that cannot be told may break first, unless another breaks at once.
+	if out.known && len(warnings) > 0 && out.End != models.EdgeInfeasible {
+		out.RPS, out.End = stat.NotEstimable(out.RPS.N, warnings[0]), models.EdgeUnknown
 	}
 	return out
 }
