@@ -181,7 +181,7 @@ proves the recommendation with another run.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	app := &app{process}
 	root.AddCommand(
-		app.sizeCommand(), app.runCommand(), app.analyzeCommand(), app.reportCommand(),
+		app.sizeCommand(), app.runCommand(), app.analyzeCommand(), app.reportCommand(), app.compareCommand(), app.historyCommand(),
 		app.scenarioCommand(), app.labCommand(), app.versionCommand(),
 	)
 	return root

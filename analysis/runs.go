@@ -1,0 +1,439 @@
+package analysis
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/sailplan-io/sailplan/analysis/compare"
+	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// Comparison is what two sets of runs say of each other. It is an API: fields are
+// added, not changed or removed.
+type Comparison struct {
+	FormatVersion int               `json:"formatVersion"`
+	Outcome       Outcome           `json:"outcome"`
+	OutcomeReason string            `json:"outcomeReason"`
+	Scenario      string            `json:"scenario"`
+	Base          []ComparedRun     `json:"base"`
+	New           []ComparedRun     `json:"new"`
+	Paired        bool              `json:"paired"`
+	Findings      []compare.Finding `json:"findings"`
+	Differences   []Difference      `json:"differences"` // beside what was measured
+	Warnings      []string          `json:"warnings"`
+}
+
+// ComparedRun is one run of a comparison.
+type ComparedRun struct {
+	Dir       string `json:"dir"`
+	StartedAt string `json:"startedAt"`
+	Used      bool   `json:"used"`
+	WhyNot    string `json:"whyNot,omitempty"`
+}
+
+// Difference is something beside the measurements in which the sides differ.
+type Difference struct {
+	What string `json:"what"`
+	Base string `json:"base"`
+	New  string `json:"new"`
+	// Expected says that it is what one may want to compare, as another version of the
+	// proxy is; otherwise it is one more reason why the numbers may differ.
+	Expected bool `json:"expected"`
+}
+
+// Outcomes of a comparison.
+const (
+	NothingRegressed Outcome = "nothing-regressed" // every metric is equivalent or better
+	Undecided        Outcome = "inconclusive"      // nothing regressed, but not everything is known
+	Regression       Outcome = "regressed"
+)
+
+// ErrOtherScenario says that runs of different scenarios were to be compared.
+var ErrOtherScenario = errors.New("the runs are not of the same scenario")
+
+// CompareRuns compares two sets of runs of the same scenario. Runs that are not valid
+// are left out and named. margins replaces those of metrics by their names. It returns
+// an error of ErrOtherScenario when what was asked of the system differs, with what
+// differs in words.
+func CompareRuns(base, after []*record.Record, margins map[string]float64, paired bool) (Comparison, error) {
+	c := Comparison{FormatVersion: ResultFormatVersion, Paired: paired, Findings: []compare.Finding{}, Warnings: []string{}}
+	if len(base) == 0 || len(after) == 0 {
+		return c, errors.New("comparing runs: a side has none")
+	}
+	first := base[0]
+	c.Scenario = first.Scenario.Metadata.Name
+	if !paired {
+		for _, rec := range slices.Concat(base[1:], after) {
+			if differs := scenarioDifferences(first.Scenario, rec.Scenario); len(differs) > 0 {
+				return c, fmt.Errorf("%s and %s: %w: %s", first.Dir, rec.Dir, ErrOtherScenario, strings.Join(differs, "; "))
+			}
+		}
+	}
+	old, left := measuredRuns(base, paired)
+	c.Base = left
+	fresh, left := measuredRuns(after, paired)
+	c.New = left
+	c.Differences = differencesBetween(base, after)
+	if none(old) || none(fresh) {
+		c.Outcome, c.OutcomeReason = Invalid, "no run of "+sideName(none(old))+" is valid"
+		return c, nil
+	}
+	series := seriesOf(old, fresh, margins)
+	switch {
+	case paired:
+		c.Findings = compare.Pairs(series, compare.LookAlpha)
+	default:
+		c.Findings = compare.Runs(series)
+		if only(old) && only(fresh) {
+			c.fromSeconds(old, fresh)
+		}
+	}
+	c.settle()
+	return c, nil
+}
+
+func sideName(isBase bool) string {
+	if isBase {
+		return "the base"
+	}
+	return "the new side"
+}
+
+// settle sums the findings up.
+func (c *Comparison) settle() {
+	names := map[compare.Verdict][]string{}
+	for _, f := range c.Findings {
+		names[f.Verdict] = append(names[f.Verdict], f.Name)
+	}
+	list := func(v compare.Verdict) string { return strings.Join(names[v], ", ") }
+	switch {
+	case len(c.Findings) == 0:
+		c.Outcome, c.OutcomeReason = Invalid, "the runs have no metric in common"
+	case len(names[compare.Regressed]) > 0:
+		c.Outcome, c.OutcomeReason = Regression, "worse: "+list(compare.Regressed)
+	case len(names[compare.Inconclusive]) > 0:
+		c.Outcome, c.OutcomeReason = Undecided, "nothing is known to be worse, and not yet known is: "+list(compare.Inconclusive)
+	default:
+		c.Outcome, c.OutcomeReason = NothingRegressed, fmt.Sprintf("none of %d metrics is worse by more than its margin", len(c.Findings))
+	}
+	if better := list(compare.Improved); better != "" {
+		c.OutcomeReason += "; better: " + better
+	}
+}
+
+// measuredRun is what a run is compared by; nil values: the run does not count.
+type measuredRun struct {
+	values  map[string]float64
+	metrics []compare.Metric
+	seconds compare.Seconds
+}
+
+func none(runs []measuredRun) bool {
+	return !slices.ContainsFunc(runs, func(m measuredRun) bool { return m.values != nil })
+}
+
+// only reports whether one run alone counts.
+func only(runs []measuredRun) bool {
+	n := 0
+	for _, m := range runs {
+		if m.values != nil {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// measuredRuns reads what runs are compared by. Of pairs the places of runs that do
+// not count are kept.
+func measuredRuns(all []*record.Record, keepPlaces bool) (runs []measuredRun, refs []ComparedRun) {
+	for _, rec := range all {
+		m, why := measure(rec)
+		ref := ComparedRun{Dir: rec.Dir, Used: why == "", WhyNot: why}
+		if !rec.StartedAt.IsZero() {
+			ref.StartedAt = rec.StartedAt.UTC().Format("2006-01-02T15:04:05Z")
+		}
+		refs = append(refs, ref)
+		if why == "" || keepPlaces {
+			runs = append(runs, m)
+		}
+	}
+	return runs, refs
+}
+
+// measure reads one run; why says why it does not count.
+func measure(rec *record.Record) (m measuredRun, why string) {
+	result, err := Analyze(rec)
+	if err != nil {
+		return m, err.Error()
+	}
+	switch {
+	case rec.Ended != record.EndedDone:
+		return m, cmp.Or(result.OutcomeReason, "it did not come to its end")
+	case result.Outcome == Invalid || result.Outcome == Incomplete:
+		return m, result.OutcomeReason
+	}
+	m.values = map[string]float64{}
+	conditions := ConditionsOf(rec.Run)
+	var loads []examined
+	for _, data := range rec.Data {
+		if data.Spec.Kind == scenarios.KindLoad {
+			loads = append(loads, examine(data, conditions))
+		}
+	}
+	if result.SLOEdge.Rps.OK() {
+		rate := result.SLOEdge.Rps.Value
+		if v := result.Verification; v != nil && v.MeasuredRps.OK() {
+			rate = v.MeasuredRps.Value
+		}
+		m.add(compare.Metric{Name: "highest rate that holds", Unit: "rps", Higher: true, Margin: compare.RateMargin}, rate)
+	}
+	if len(loads) > 0 {
+		m.ofLoad(loads[len(loads)-1], rec.Components)
+	}
+	if len(m.metrics) == 0 {
+		return measuredRun{}, "it has no load and no highest rate"
+	}
+	return m, ""
+}
+
+// ofLoad adds what a load phase shows.
+func (m *measuredRun) ofLoad(load examined, components []record.Component) {
+	quantile := func(q float64) float64 {
+		e := stat.Quantile(load.settled, q, stat.Confidence)
+		return e.Value
+	}
+	middle, tail := quantile(0.5), quantile(0.99)
+	m.add(compare.Metric{Name: latencyP50, Unit: "seconds", Margin: compare.LatencyMargin}, middle)
+	m.add(compare.Metric{Name: latencyP90, Unit: "seconds", Margin: compare.LatencyMargin}, quantile(0.9))
+	m.add(compare.Metric{Name: latencyP99, Unit: "seconds", Margin: compare.TailMargin}, tail)
+	m.add(compare.Metric{Name: "latency p99 ÷ p50", Unit: "", Margin: compare.TailMargin}, tail/middle)
+	m.add(compare.Metric{Name: "error ratio", Unit: "ratio", Margin: compare.ErrorMargin, Absolute: true}, ErrorRatio(load.Counts))
+	for _, c := range components {
+		if cores, ok := load.samples.Rate(c.Name, record.CPUSeconds); ok && load.summary.AchievedRps > 0 {
+			m.add(compare.Metric{Name: "CPU per request, " + c.Name, Unit: "seconds", Margin: compare.CPUMargin}, cores/load.summary.AchievedRps)
+		}
+		memory := perReplicaOf(load, c).bytes
+		if !math.IsNaN(memory) {
+			m.add(compare.Metric{Name: "memory, " + c.Name, Unit: "bytes", Margin: compare.MemoryMargin}, memory)
+		}
+	}
+	if load.Connection.TLSVersion != "" {
+		m.add(compare.Metric{Name: "handshakes", Unit: "count", Margin: compare.CountMargin}, float64(load.Connection.Opened))
+	}
+	for _, second := range load.intervals {
+		m.seconds = append(m.seconds, second.latency)
+	}
+}
+
+// Names of the metrics that one run a side can tell, too.
+const (
+	latencyP50 = "latency p50"
+	latencyP90 = "latency p90"
+	latencyP99 = "latency p99"
+)
+
+func (m *measuredRun) add(metric compare.Metric, value float64) {
+	m.metrics = append(m.metrics, metric)
+	m.values[metric.Name] = value
+}
+
+// seriesOf brings the values of the runs together by metric.
+func seriesOf(base, after []measuredRun, margins map[string]float64) []compare.Series {
+	var all []compare.Series
+	known := map[string]bool{}
+	for _, run := range slices.Concat(base, after) {
+		for _, metric := range run.metrics {
+			if known[metric.Name] {
+				continue
+			}
+			known[metric.Name] = true
+			if margin, ok := margins[metric.Name]; ok {
+				metric.Margin = margin
+			}
+			s := compare.Series{Metric: metric, Base: valuesOf(base, metric.Name), New: valuesOf(after, metric.Name)}
+			if slices.ContainsFunc(slices.Concat(s.Base, s.New), func(v float64) bool { return !math.IsNaN(v) }) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+func valuesOf(runs []measuredRun, name string) []float64 {
+	out := make([]float64, len(runs))
+	for i, run := range runs {
+		out[i] = math.NaN()
+		if v, ok := run.values[name]; ok {
+			out[i] = v
+		}
+	}
+	return out
+}
+
+// fromSeconds replaces what one run a side can't tell by its value alone.
+func (c *Comparison) fromSeconds(base, after []measuredRun) {
+	quantiles := map[string]float64{latencyP50: 0.5, latencyP90: 0.9, latencyP99: 0.99}
+	pick := func(runs []measuredRun) compare.Seconds {
+		at := slices.IndexFunc(runs, func(m measuredRun) bool { return m.values != nil })
+		return runs[at].seconds
+	}
+	for i, f := range c.Findings {
+		if q, ok := quantiles[f.Name]; ok {
+			c.Findings[i] = compare.Single(f.Metric, pick(base), pick(after), q, compare.Alpha/float64(len(quantiles)), 1)
+		}
+	}
+	c.Warnings = append(c.Warnings, "there is one run a side: what runs differ by is assumed, not measured; four runs a side or more are worth it")
+}
+
+// scenarioDifferences names what two scenarios ask differently of a system: not where
+// it is, how it is observed or how the run is seeded.
+func scenarioDifferences(a, b scenarios.Scenario) []string {
+	x, y := asked(a), asked(b)
+	var out []string
+	for _, key := range slices.Sorted(mapsKeys(x, y)) {
+		if x[key] != y[key] {
+			out = append(out, fmt.Sprintf("%s is %s and %s", key, cmp.Or(x[key], "not set"), cmp.Or(y[key], "not set")))
+		}
+	}
+	return out
+}
+
+// asked flattens what a scenario asks of a system.
+func asked(s scenarios.Scenario) map[string]string {
+	var tree any
+	text, err := json.Marshal(s)
+	if err == nil {
+		err = json.Unmarshal(text, &tree)
+	}
+	out := map[string]string{}
+	if err != nil {
+		return out // a record's scenario was read from such a text
+	}
+	var walk func(path string, node any)
+	walk = func(path string, node any) {
+		switch node := node.(type) {
+		case map[string]any:
+			for key, value := range node {
+				walk(strings.TrimPrefix(path+"."+key, "."), value)
+			}
+		case []any:
+			for i, value := range node {
+				walk(fmt.Sprintf("%s[%d]", path, i), value)
+			}
+		default:
+			out[path] = fmt.Sprint(node)
+		}
+	}
+	walk("", tree)
+	for key := range out {
+		for _, free := range []string{"metadata.", "seed", "observe.", "target.url", "target.connectTo", "target.tls.", "target.service", "lab.policy", "lab.proxy", "auth.", "demand.", "guards."} {
+			if strings.HasPrefix(key, free) {
+				delete(out, key)
+			}
+		}
+	}
+	return out
+}
+
+func mapsKeys(a, b map[string]string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for key := range a {
+			if !yield(key) {
+				return
+			}
+		}
+		for key := range b {
+			if _, both := a[key]; !both && !yield(key) {
+				return
+			}
+		}
+	}
+}
+
+// differencesBetween names in what the environments of the sides differ.
+func differencesBetween(base, after []*record.Record) []Difference {
+	out := []Difference{}
+	look := func(what string, expected bool, of func(*record.Record) string) {
+		x, y := distinct(base, of), distinct(after, of)
+		if x != y {
+			out = append(out, Difference{What: what, Base: x, New: y, Expected: expected})
+		}
+	}
+	look("sailplan", false, func(r *record.Record) string { return strings.TrimSpace(r.Tool.Version + " " + r.Tool.Revision) })
+	look("Go of sailplan", false, func(r *record.Record) string { return r.Tool.GoVersion })
+	look("kind of evidence", false, func(r *record.Record) string { return string(r.Evidence) })
+	look("processors", false, func(r *record.Record) string {
+		return strings.TrimSpace(fmt.Sprintf("%d %s", r.Host.CPUs, r.Host.CPUModel))
+	})
+	look("memory of the machine", false, func(r *record.Record) string { return fmt.Sprint(r.Host.MemoryBytes) })
+	look("kernel", false, func(r *record.Record) string { return r.Host.Kernel })
+	look("target", true, func(r *record.Record) string {
+		if r.Scenario.Target == nil {
+			return ""
+		}
+		return r.Scenario.Target.URL
+	})
+	look("proxy of the lab", true, func(r *record.Record) string {
+		if r.Lab == nil {
+			return ""
+		}
+		return strings.TrimSpace(r.Lab.Kind + " " + r.Lab.EnvoyVersion)
+	})
+	look("limits of the lab in force", false, func(r *record.Record) string {
+		if r.Lab == nil {
+			return ""
+		}
+		return fmt.Sprint(r.Lab.LimitsEnforced)
+	})
+	for _, field := range policyFields(base, after) {
+		look("policy "+field, true, func(r *record.Record) string { return policyValue(r, field) })
+	}
+	return out
+}
+
+// distinct lists the different values of runs, in the order in which they come.
+func distinct(runs []*record.Record, of func(*record.Record) string) string {
+	var values []string
+	for _, r := range runs {
+		if v := of(r); !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+	}
+	return strings.Join(values, ", ")
+}
+
+func policyFields(sides ...[]*record.Record) []string {
+	var fields []string
+	for _, side := range sides {
+		for _, r := range side {
+			if r.Lab == nil {
+				continue
+			}
+			for _, p := range r.Lab.Policy {
+				if !slices.Contains(fields, p.Field) {
+					fields = append(fields, p.Field)
+				}
+			}
+		}
+	}
+	return fields
+}
+
+func policyValue(r *record.Record, field string) string {
+	if r.Lab == nil {
+		return ""
+	}
+	for _, p := range r.Lab.Policy {
+		if p.Field == field {
+			return p.Value
+		}
+	}
+	return "not set"
+}

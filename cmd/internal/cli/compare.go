@@ -1,0 +1,287 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/compare"
+	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/reports"
+	"github.com/sailplan-io/sailplan/reports/html"
+	"github.com/sailplan-io/sailplan/reports/junit"
+	"github.com/sailplan-io/sailplan/reports/markdown"
+	"github.com/sailplan-io/sailplan/reports/terminal"
+)
+
+// verdictOptions are what commands share that compare.
+type verdictOptions struct {
+	outputOptions
+	html         string
+	inconclusive string
+	margins      []string
+}
+
+func (o *verdictOptions) flags(c *cobra.Command) {
+	o.outputOptions.flags(c)
+	c.Flags().StringVar(&o.html, "html", "", "write an HTML report to `FILE`")
+	c.Flags().StringVar(&o.inconclusive, "inconclusive", "pass", "what the exit code says when nothing regressed but not everything is known: pass (0) or fail (3)")
+	c.Flags().StringArrayVar(&o.margins, "margin", nil, "`METRIC=PERCENT` up to which a change does not matter, as 'latency p99=15%'; can be repeated")
+}
+
+// check reads the flags' values.
+func (o *verdictOptions) check() (map[string]float64, error) {
+	if o.inconclusive != "pass" && o.inconclusive != "fail" {
+		return nil, usage(fmt.Errorf("--inconclusive is pass or fail, not %q", o.inconclusive))
+	}
+	margins := map[string]float64{}
+	for _, text := range o.margins {
+		name, share, ok := strings.Cut(text, "=")
+		percent, isPercent := strings.CutSuffix(strings.TrimSpace(share), "%")
+		value, err := strconv.ParseFloat(strings.TrimSpace(percent), 64)
+		if !ok || err != nil || !isPercent || !(value >= 0 && value <= 1000) {
+			return nil, usage(fmt.Errorf("--margin %q: write it as 'latency p99=15%%'", text))
+		}
+		margins[strings.TrimSpace(name)] = value / 100
+	}
+	return margins, nil
+}
+
+func (a *app) compareCommand() *cobra.Command {
+	var o verdictOptions
+	c := &cobra.Command{
+		Use:   "compare BASE… [--] NEW…",
+		Short: "Say whether new runs are worse than those of the base",
+		Long: `compare reads run directories, or folders of them, of one scenario, and says of
+each metric whether the new side regressed, improved, is equivalent within its
+margin, or whether these runs cannot tell.
+
+A run is one measurement, however long it lasts: four runs a side are the fewest
+with which anything small can be told, ten are good. With two arguments the first is
+the base; with more, -- stands between the sides. Runs that are not valid are left
+out and named.
+
+Exit code: 0 nothing regressed, 3 something did, 4 no valid runs, 2 runs that cannot
+be compared.`,
+		Example: `  sailplan compare runs/main runs/pull-request
+  sailplan compare main-1 main-2 main-3 main-4 -- new-1 new-2 new-3 new-4
+  sailplan compare runs/main runs/new --markdown comment.md --inconclusive=fail
+  sailplan compare runs/main runs/new --margin 'latency p99=15%'`,
+		Args: args(cobra.MinimumNArgs(2)),
+		RunE: func(c *cobra.Command, given []string) error {
+			margins, err := o.check()
+			if err != nil {
+				return err
+			}
+			base, after, err := sides(given, c.ArgsLenAtDash())
+			if err != nil {
+				return err
+			}
+			old, err := openRuns(base)
+			if err != nil {
+				return err
+			}
+			fresh, err := openRuns(after)
+			if err != nil {
+				return err
+			}
+			comparison, err := analysis.CompareRuns(old, fresh, margins, false)
+			if err != nil {
+				return usage(err)
+			}
+			if err := knownMargins(margins, comparison.Findings); err != nil {
+				return err
+			}
+			return a.tellComparison(comparison, o)
+		},
+	}
+	o.flags(c)
+	return c
+}
+
+// sides tells the base's arguments from the others'.
+func sides(given []string, dash int) (base, after []string, err error) {
+	switch {
+	case dash > 0 && dash < len(given):
+		return given[:dash], given[dash:], nil
+	case dash < 0 && len(given) == 2:
+		return given[:1], given[1:], nil
+	}
+	return nil, nil, usage(errors.New("with more than two arguments, write -- between the runs of the base and the new ones\nsee `sailplan compare --help`"))
+}
+
+// openRuns opens run directories, and those in folders of them.
+func openRuns(paths []string) ([]*record.Record, error) {
+	var all []*record.Record
+	for _, path := range paths {
+		dirs, err := runsIn(path)
+		if err != nil {
+			return nil, usage(err)
+		}
+		for _, dir := range dirs {
+			rec, err := record.Open(dir)
+			if err != nil {
+				return nil, usage(err)
+			}
+			all = append(all, rec)
+		}
+	}
+	return all, nil
+}
+
+// runFile is what makes a folder a run directory.
+const runFile = "run.json"
+
+// runsIn returns the run directories that a path stands for.
+func runsIn(path string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(path, runFile)); err == nil {
+		return []string{path}, nil
+	}
+	var found []string
+	err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !entry.IsDir() && entry.Name() == runFile {
+			found = append(found, filepath.Dir(name))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for runs in %s: %w", path, err)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s is no run directory, and has none in it: a run directory has a %s", path, runFile)
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+// knownMargins refuses a margin for what was not compared.
+func knownMargins(margins map[string]float64, findings []compare.Finding) error {
+	for name := range margins {
+		if !slices.ContainsFunc(findings, func(f compare.Finding) bool { return f.Name == name }) {
+			var names []string
+			for _, f := range findings {
+				names = append(names, f.Name)
+			}
+			return usage(fmt.Errorf("--margin: no metric is called %q; there are: %s", name, strings.Join(names, ", ")))
+		}
+	}
+	return nil
+}
+
+// tellComparison writes a comparison in all forms, and makes it an exit code.
+func (a *app) tellComparison(c analysis.Comparison, o verdictOptions) error {
+	s := a.streams(o.outputOptions)
+	if err := a.tellDocument(reports.Comparison(c), c, o, s); err != nil {
+		return err
+	}
+	a.annotate(c, s)
+	switch c.Outcome {
+	case analysis.Regression:
+		return exitError{code: exitNo}
+	case analysis.Invalid:
+		return exitError{code: exitInvalid}
+	case analysis.Undecided:
+		if o.inconclusive == "fail" {
+			return exitError{code: exitNo}
+		}
+	}
+	return nil
+}
+
+// tellDocument writes a document and what it is made of where the flags say.
+func (a *app) tellDocument(document reports.Document, result any, o verdictOptions, s streams) error {
+	encoded, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the result: %w", err)
+	}
+	var page, text, cases bytes.Buffer
+	if err := errors.Join(html.Write(&page, document), markdown.Write(&text, document), junit.Write(&cases, document)); err != nil {
+		return fmt.Errorf("writing the reports: %w", err)
+	}
+	for _, out := range []struct {
+		to      string
+		content []byte
+	}{{o.json, append(encoded, '\n')}, {o.junit, cases.Bytes()}, {o.markdown, text.Bytes()}, {o.html, page.Bytes()}} {
+		if err := a.deliver(out.to, out.content, s); err != nil {
+			return err
+		}
+	}
+	_, width := terminalOf(s.table)
+	if err := terminal.Write(s.table, document, terminal.Options{Width: width}); err != nil {
+		return fmt.Errorf("printing the result: %w", err)
+	}
+	return nil
+}
+
+// annotate writes what GitHub shows beside a change, when it runs there.
+func (a *app) annotate(c analysis.Comparison, s streams) {
+	if on, _ := a.LookupEnv("GITHUB_ACTIONS"); on != "true" {
+		return
+	}
+	for _, f := range c.Findings {
+		command := map[compare.Verdict]string{compare.Regressed: "error", compare.Inconclusive: "warning"}[f.Verdict]
+		if command == "" {
+			continue
+		}
+		// https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+		escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+		title := strings.NewReplacer(":", "%3A", ",", "%2C").Replace(escape.Replace(fmt.Sprintf("%s %s", f.Name, f.Verdict)))
+		fmt.Fprintf(s.table, "::%s title=%s::%s\n", command, title, escape.Replace(cmp.Or(f.Reason, string(f.Verdict))))
+	}
+}
+
+func (a *app) historyCommand() *cobra.Command {
+	var o outputOptions
+	var page string
+	c := &cobra.Command{
+		Use:   "history DIR",
+		Short: "Find out since when runs are slower",
+		Long: `history reads all run directories below a folder, in the order in which they were
+started, and says where a metric changed: at once, or little by little, which no
+comparison of two builds shows. A single value that stands out is no change. Runs of
+another scenario than the last one are left out.`,
+		Example: `  sailplan history runs/
+  sailplan history runs/ --html history.html`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, given []string) error {
+			records, err := openRuns(given)
+			if err != nil {
+				return err
+			}
+			metrics, skipped, err := analysis.HistoryOf(records, 1)
+			if err != nil {
+				return err
+			}
+			s := a.streams(o)
+			for _, run := range skipped {
+				fmt.Fprintf(s.progress, "%s is left out: %s\n", run.Dir, run.WhyNot)
+			}
+			if len(metrics) == 0 {
+				return exitError{exitInvalid, errors.New("no run counts")}
+			}
+			name := records[len(records)-1].Scenario.Metadata.Name
+			result := struct {
+				Metrics []analysis.MetricPast  `json:"metrics"`
+				Skipped []analysis.ComparedRun `json:"skipped"`
+			}{metrics, skipped}
+			return a.tellDocument(reports.PastOf(name, metrics), result, verdictOptions{outputOptions: o, html: page}, s)
+		},
+	}
+	o.flags(c)
+	c.Flags().StringVar(&page, "html", "", "write an HTML report with charts to `FILE`")
+	return c
+}

@@ -1,0 +1,267 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/compare"
+	"github.com/sailplan-io/sailplan/analysis/quantity"
+)
+
+// Comparison is the document of two sets of runs: the verdict first, then the table,
+// then what changed beside what was measured.
+func Comparison(c analysis.Comparison) Document {
+	d := Document{
+		Title:    "Comparison of " + orUnnamed(c.Scenario),
+		Evidence: Note{Info, comparedRuns(c)},
+	}
+	answer := Section{Title: "Answer", Blocks: []Block{comparisonVerdict(c)}}
+	for _, warning := range c.Warnings {
+		answer.Blocks = append(answer.Blocks, Note{Warning, endSentence(warning)})
+	}
+	for _, side := range []struct {
+		name string
+		runs []analysis.ComparedRun
+	}{{"base", c.Base}, {"new", c.New}} {
+		for _, run := range side.runs {
+			if !run.Used {
+				answer.Blocks = append(answer.Blocks, Note{Warning, endSentence(fmt.Sprintf("%s (%s) does not count: %s", run.Dir, side.name, run.WhyNot))})
+			}
+		}
+	}
+	d.add(answer)
+	d.add(findingsSection(c.Findings))
+	d.add(environmentSection(c.Differences))
+	d.add(findingChecks(c.Findings))
+	return d
+}
+
+func comparedRuns(c analysis.Comparison) string {
+	count := func(runs []analysis.ComparedRun) int {
+		n := 0
+		for _, run := range runs {
+			if run.Used {
+				n++
+			}
+		}
+		return n
+	}
+	how := "runs of the base against"
+	if c.Paired {
+		how = "runs of the base side by side with"
+	}
+	return fmt.Sprintf("%d %s %d new ones.", count(c.Base), how, count(c.New))
+}
+
+func comparisonVerdict(c analysis.Comparison) Verdict {
+	v := Verdict{Detail: endSentence(c.OutcomeReason)}
+	switch c.Outcome {
+	case analysis.Regression:
+		v.Level, v.Status, v.Text = Bad, Failed, "Regressed"
+	case analysis.NothingRegressed:
+		v.Level, v.Status, v.Text = Good, Passed, "Nothing regressed"
+	case analysis.Undecided:
+		v.Level, v.Status, v.Text = Warning, Unknown, "Inconclusive"
+	default:
+		v.Level, v.Status, v.Text = Warning, Unknown, "No answer: the measurements are not valid"
+	}
+	return v
+}
+
+func findingsSection(findings []compare.Finding) Section {
+	t := Table{
+		Caption: "Medians of the runs; the change with its interval at 90\u00a0%, so that each end is wrong in one of twenty",
+		Columns: []Column{
+			{Title: "Metric"}, {Title: "Base", Right: true}, {Title: "New", Right: true}, {Title: "Change", Right: true, Strong: true},
+			{Title: "Verdict", Strong: true}, {Title: "Why", Prose: true},
+		},
+	}
+	for _, f := range findings {
+		t.Rows = append(t.Rows, Row{Level: findingLevel(f.Verdict), Cells: []string{
+			f.Name, valueIn(f.BaseMedian.Value, f.Unit), valueIn(f.NewMedian.Value, f.Unit), changeWords(f), string(f.Verdict), why(f),
+		}})
+	}
+	if len(t.Rows) == 0 {
+		return Section{}
+	}
+	return Section{Title: "Metrics", Blocks: []Block{t}}
+}
+
+func findingLevel(v compare.Verdict) Level {
+	switch v {
+	case compare.Regressed:
+		return Bad
+	case compare.Inconclusive:
+		return Warning
+	case compare.Improved:
+		return Good
+	case compare.Equivalent:
+	}
+	return Info
+}
+
+func why(f compare.Finding) string {
+	text := f.Reason
+	if f.MoreRuns > 0 {
+		text += fmt.Sprintf("; about %d more runs a side would tell", f.MoreRuns)
+	}
+	return text
+}
+
+// changeWords writes a change with its interval: "+10.1 % (+9.2 … +11.3 %)".
+func changeWords(f compare.Finding) string {
+	if !f.Change.OK() {
+		return Absent
+	}
+	write := quantity.SignedPercent
+	if f.Absolute {
+		write = func(v float64) string {
+			if f.Unit == "ratio" {
+				return quantity.SignedPercent(v)
+			}
+			return fmt.Sprintf("%+.3g", v)
+		}
+	}
+	text := write(f.Change.Value)
+	if !math.IsInf(f.Change.Low, 0) && !math.IsInf(f.Change.High, 0) && f.Change.Low != f.Change.High {
+		text += fmt.Sprintf(" (%s … %s)", write(f.Change.Low), write(f.Change.High))
+	}
+	return text
+}
+
+func valueIn(v float64, unit string) string {
+	if math.IsNaN(v) {
+		return Absent
+	}
+	switch unit {
+	case "seconds":
+		return quantity.Duration(v)
+	case "bytes":
+		return quantity.Bytes(v)
+	case "rps":
+		return quantity.Rate(v)
+	case "ratio":
+		return quantity.Percent(v)
+	}
+	return quantity.Number(v)
+}
+
+func environmentSection(differences []analysis.Difference) Section {
+	t := Table{Columns: []Column{{Title: "What changed beside"}, {Title: "Base"}, {Title: "New"}}}
+	s := Section{Title: "Environment"}
+	unexpected := false
+	for _, d := range differences {
+		level := Info
+		if !d.Expected {
+			level, unexpected = Warning, true
+		}
+		t.Rows = append(t.Rows, Row{Level: level, Cells: []string{d.What, orAbsent(d.Base), orAbsent(d.New)}})
+	}
+	if len(t.Rows) == 0 {
+		s.Blocks = []Block{Note{Info, "Machine, versions, lab and policy are the same on both sides."}}
+		return s
+	}
+	if unexpected {
+		s.Blocks = append(s.Blocks, Note{Warning, "The sides were not measured under the same conditions, so a change need not come from what was to be compared."})
+	}
+	s.Blocks = append(s.Blocks, t)
+	return s
+}
+
+// findingChecks are the cases of a JUnit file: a metric each.
+func findingChecks(findings []compare.Finding) Section {
+	var items []Check
+	for _, f := range findings {
+		c := Check{Name: f.Name, Status: Passed, Text: string(f.Verdict) + ": " + why(f)}
+		switch f.Verdict {
+		case compare.Regressed:
+			c.Status = Failed
+		case compare.Inconclusive:
+			c.Status = Unknown
+		case compare.Equivalent, compare.Improved:
+		}
+		if change := changeWords(f); change != Absent {
+			c.Text = change + ", " + c.Text
+		}
+		items = append(items, c)
+	}
+	if len(items) == 0 {
+		return Section{}
+	}
+	return Section{Title: "Checks", Detail: true, Blocks: []Block{Checks{"metrics", items}}}
+}
+
+// PastOf is the document of a series of runs.
+func PastOf(name string, metrics []analysis.MetricPast) Document {
+	d := Document{Title: "History of " + orUnnamed(name), Evidence: Note{Info, "Each point is one run, in the order in which they were started."}}
+	changes := Table{
+		Caption: "A change is where what lies before differs from what lies after by more than in 99 of 100 shuffles",
+		Columns: []Column{{Title: "Metric"}, {Title: "What", Strong: true}, {Title: "Since", Prose: true}, {Title: "Before", Right: true}, {Title: "After", Right: true}, {Title: "Change", Right: true}},
+	}
+	for _, m := range metrics {
+		for _, c := range m.Past.Changes {
+			level := Good
+			if (c.After > c.Before) != m.Metric.Higher {
+				level = Bad
+			}
+			changes.Rows = append(changes.Rows, Row{Level: level, Cells: []string{
+				m.Metric.Name, "change", m.Runs[c.At], valueIn(c.Before, m.Metric.Unit), valueIn(c.After, m.Metric.Unit), relative(c.Before, c.After),
+			}})
+		}
+		if m.Past.Drift != 0 {
+			level := Good
+			if (m.Past.Drift > 0) != m.Metric.Higher {
+				level = Bad
+			}
+			changes.Rows = append(changes.Rows, Row{Level: level, Cells: []string{m.Metric.Name, "drift", "from " + m.Runs[0] + " on, little by little", "", "", quantity.SignedPercent(m.Past.Drift)}})
+		}
+		for _, at := range m.Past.Outliers {
+			changes.Rows = append(changes.Rows, Row{Cells: []string{m.Metric.Name, "outlier, no change", m.Runs[at], "", valueIn(m.Values[at], m.Metric.Unit), ""}})
+		}
+		if m.Past.Pending {
+			changes.Rows = append(changes.Rows, Row{Level: Warning, Cells: []string{m.Metric.Name, "stands out, not decided yet", m.Runs[len(m.Runs)-1], "", valueIn(m.Values[len(m.Values)-1], m.Metric.Unit), ""}})
+		}
+	}
+	s := Section{Title: "Changes"}
+	if len(changes.Rows) == 0 {
+		s.Blocks = []Block{Verdict{Good, Passed, "No change", fmt.Sprintf("None of %d metrics changed.", len(metrics))}}
+	} else {
+		s.Blocks = []Block{changes}
+	}
+	d.add(s)
+	d.add(pastCharts(metrics))
+	return d
+}
+
+func relative(before, after float64) string {
+	if before == 0 {
+		return Absent
+	}
+	return quantity.SignedPercent(after/before - 1)
+}
+
+func pastCharts(metrics []analysis.MetricPast) Section {
+	s := Section{Title: "Series"}
+	for _, m := range metrics {
+		scale, unit := 1.0, ""
+		switch m.Metric.Unit {
+		case "seconds":
+			scale, unit = 1e3, "ms"
+		case "bytes":
+			scale, unit = 1./(1<<20), "MiB"
+		}
+		line := Line{Name: m.Metric.Name, Dots: true}
+		for i, v := range m.Values {
+			if !math.IsNaN(v) {
+				line.Points = append(line.Points, Point{float64(i + 1), v * scale, math.NaN(), math.NaN()})
+			}
+		}
+		chart := Series{Title: m.Metric.Name, X: Axis{Label: "run"}, Y: Axis{Label: m.Metric.Name, Unit: unit}, Lines: []Line{line}}
+		for _, c := range m.Past.Changes {
+			chart.Markers = append(chart.Markers, Marker{Label: "change", At: float64(c.At) + 0.5, Low: math.NaN(), High: math.NaN()})
+		}
+		s.Blocks = append(s.Blocks, chart)
+	}
+	return s
+}
