@@ -52,6 +52,10 @@ func Defaults(s Scenario) Scenario {
 	set(d, "demand.rollingUpdate.maxSurge", &s.Demand.RollingUpdate.MaxSurge, "25%")
 	set(d, "demand.placement", &s.Demand.Placement, PlacementRandom)
 	set(d, "demand.reconnectWithin", &s.Demand.ReconnectWithin, time.Minute)
+	set(d, "demand.scaling.startUp", &s.Demand.Scaling.StartUp, time.Minute)
+	set(d, "demand.scaling.metricsEvery", &s.Demand.Scaling.MetricsEvery, 15*time.Second)
+	set(d, "demand.scaling.syncEvery", &s.Demand.Scaling.SyncEvery, 15*time.Second)
+	set(d, "demand.scaling.highestTarget", &s.Demand.Scaling.HighestTarget, 0.75)
 	if s.Demand.GrowthPerMonth > 0 {
 		set(d, "demand.horizonMonths", &s.Demand.HorizonMonths, 12)
 	}
@@ -160,6 +164,7 @@ func (s Scenario) clone() Scenario {
 	s.Guards.AbortWhen = slices.Clone(s.Guards.AbortWhen)
 	s.Observe.Components = slices.Clone(s.Observe.Components)
 	s.Demand.Today = slices.Clone(s.Demand.Today)
+	s.Demand.Scaling.Load = slices.Clone(s.Demand.Scaling.Load)
 	return s
 }
 

@@ -16,10 +16,22 @@ func planningFields() map[string]field {
 		"Demand.placement":       {text: "How a connection comes to a gateway: random (a Service of Kubernetes, a hash), roundRobin, or leastConnection.", enum: []string{string(PlacementRandom), string(PlacementRoundRobin), string(PlacementLeast)}, initial: string(PlacementRandom)},
 		"Demand.proxies":         {text: "Proxies that the control plane serves; those that are recommended when left out.", least: "0", most: "10000000", examples: []string{"2000"}},
 		"Demand.reconnectWithin": {text: "When a replica of the control plane is lost, its proxies are served again within this time.", above: "0s", most: "1h", initial: "1m"},
+		"Demand.scaling":         {text: "What the settings of an autoscaler are tried with, in a simulation of its loop."},
 		"Demand.today":           {text: "What runs now, to compare with. A target's observe.components are taken when left out."},
 
 		"RollingUpdate.maxUnavailable": {text: "How many replicas may be missing during an update, as a number or a share (rounded down), as in a Deployment.", initial: "25%", examples: []string{"0", "25%"}},
 		"RollingUpdate.maxSurge":       {text: "How many there may be more during an update, as a number or a share (rounded up), as in a Deployment.", initial: "25%", examples: []string{"1", "25%"}},
+
+		"Scaling.load":          {text: "Load over a day or a week, as it is today; straight lines between the points, and its highest rate stands for the peak. When left out: an hour at the trough, up to the planned rate within 15 minutes, two hours there, and down again."},
+		"Scaling.trough":        {text: "Lowest rate today, for the load that is taken when none is given; a third of the peak when left out.", above: "0/s", examples: []string{"4000/s"}},
+		"Scaling.startUp":       {text: "Time from the autoscaler's decision until a new replica is ready, with finding a node and fetching the image.", above: "0s", most: "1h", initial: "1m"},
+		"Scaling.metricsEvery":  {text: "How often metrics-server looks at the nodes: its flag --metric-resolution.", least: "10s", most: "10m", initial: "15s"},
+		"Scaling.syncEvery":     {text: "How often the autoscaler looks: --horizontal-pod-autoscaler-sync-period of the controller manager.", least: "5s", most: "10m", initial: "15s"},
+		"Scaling.overAllowed":   {text: "Share of the time that the hottest replica may carry more than it does safely; none when left out.", least: "0", most: "1", examples: []string{"0.1%"}},
+		"Scaling.highestTarget": {text: "Highest CPU utilisation that is recommended as a target, as a share of the request. More than 75% leaves little time to start replicas.", above: "0", most: "1", initial: "75%"},
+
+		"RateAt.at":   {text: "Time since the first point.", least: "0s", examples: []string{"9h"}},
+		"RateAt.rate": {text: "Rate at that time.", least: "0/s", examples: []string{"12000/s"}},
 
 		"Declared.name":     {text: "Name of the component: gateway, sidecar or service in a lab, a name of observe.components for a target.", required: true, examples: []string{"gateway"}},
 		"Declared.replicas": {text: "How many replicas run, in one cluster.", least: "1", most: "100000"},

@@ -27,7 +27,25 @@ type Demand struct {
 	Proxies         int           `yaml:"proxies"`         // that the control plane serves; 0: those that are sized
 	ReconnectWithin time.Duration `yaml:"reconnectWithin"` // proxies of a control plane's lost replica are served again
 
-	Today []Declared `yaml:"today"` // what runs now, where it is not the target's components
+	Scaling Scaling    `yaml:"scaling"` // what an autoscaler is tried with
+	Today   []Declared `yaml:"today"`   // what runs now, where it is not the target's components
+}
+
+// Scaling is what the settings of an autoscaler are tried with.
+type Scaling struct {
+	Load          []RateAt      `yaml:"load"`          // today's; its highest rate is taken for the peak. Empty: a ramp
+	Trough        Rate          `yaml:"trough"`        // of that ramp; zero: a third of the peak
+	StartUp       time.Duration `yaml:"startUp"`       // from the decision until a new replica is ready
+	MetricsEvery  time.Duration `yaml:"metricsEvery"`  // metrics-server's resolution
+	SyncEvery     time.Duration `yaml:"syncEvery"`     // the autoscaler's
+	OverAllowed   Ratio         `yaml:"overAllowed"`   // share of the time that may be over the objective
+	HighestTarget Ratio         `yaml:"highestTarget"` // of the CPU request
+}
+
+// RateAt is the rate at an instant of a day or a week.
+type RateAt struct {
+	At   time.Duration `yaml:"at"`
+	Rate Rate          `yaml:"rate"`
 }
 
 // LargestShare returns the share of the peak that the busiest cluster takes, in
@@ -130,7 +148,53 @@ func (v *validator) demand() {
 	if _, share, _ := d.RollingUpdate.MaxUnavailable.Parts(); share >= 1 {
 		v.fail("demand.rollingUpdate.maxUnavailable", "", "with %s no replica need be there during an update", d.RollingUpdate.MaxUnavailable)
 	}
+	v.scaling(d)
 	v.today(d.Today)
+}
+
+// longestScaling bounds the load that an autoscaler is tried with, and
+// mostScalingPoints its points.
+const (
+	longestScaling    = 31 * 24 * time.Hour
+	mostScalingPoints = 20_000
+)
+
+// scaling wants a load in order, and a trough that lies below the peak.
+func (v *validator) scaling(d Demand) {
+	load := d.Scaling.Load
+	switch {
+	case len(load) == 0:
+	case len(load) == 1:
+		v.fail("demand.scaling.load", "", "one point is no load over time: at least two are needed")
+	case len(load) > mostScalingPoints:
+		v.fail("demand.scaling.load", "", "%d points: more than %d are not read", len(load), mostScalingPoints)
+	case load[0].At != 0:
+		v.fail("demand.scaling.load[0].at", "", "the load begins at %s, not at 0s", load[0].At)
+	case load[len(load)-1].At > longestScaling:
+		v.fail(fmt.Sprintf("demand.scaling.load[%d].at", len(load)-1), "", "the load lasts %s: no more than %s", load[len(load)-1].At, longestScaling)
+	}
+	highest := 0.0
+	for i := range load {
+		highest = max(highest, load[i].Rate.RPS())
+		if i > 0 && load[i].At < load[i-1].At {
+			v.fail(fmt.Sprintf("demand.scaling.load[%d].at", i), "", "%s comes after %s", load[i].At, load[i-1].At)
+		}
+	}
+	switch {
+	case len(load) < 2:
+	case load[len(load)-1].At == 0:
+		v.fail("demand.scaling.load", "", "the load takes no time")
+	case highest == 0:
+		v.fail("demand.scaling.load", "", "the load never rises above zero")
+	}
+	trough := d.Scaling.Trough
+	switch {
+	case trough.IsZero():
+	case len(load) > 0:
+		v.fail("demand.scaling.trough", "", "the lowest rate is that of demand.scaling.load")
+	case !d.PeakRate.IsZero() && trough.RPS() > d.PeakRate.RPS():
+		v.fail("demand.scaling.trough", "", "%s is above demand.peakRate, %s", trough, d.PeakRate)
+	}
 }
 
 // today wants the names of components, each once.

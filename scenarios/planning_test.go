@@ -2,6 +2,7 @@ package scenarios_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/sailplan-io/sailplan/scenarios"
 )
@@ -43,6 +44,9 @@ func TestPlanningDefaults(t *testing.T) {
 	d := scenarios.Defaults(*s).Demand
 	if d.Zones != 3 || d.ZoneSkew != 1 || d.Clusters != 1 || d.RollingUpdate.MaxUnavailable != "0" || d.RollingUpdate.MaxSurge != "25%" || d.Placement != scenarios.PlacementRandom {
 		t.Errorf("demand %+v, want the defaults, and maxUnavailable as written", d)
+	}
+	if a := d.Scaling; a.StartUp != time.Minute || a.MetricsEvery != 15*time.Second || a.SyncEvery != 15*time.Second || a.HighestTarget != 0.75 || a.OverAllowed != 0 {
+		t.Errorf("scaling %+v, want the defaults", a)
 	}
 	for clusters, want := range map[int]float64{0: 1, 1: 1, 4: 0.25} {
 		if got := (scenarios.Demand{Clusters: clusters}).LargestShare(); got != want {
