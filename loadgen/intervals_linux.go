@@ -18,40 +18,15 @@ type set struct {
 	requests   []record.RequestHistograms
 }
 
-// newSet returns a set for kinds of requests.
+// newSet returns a set for kinds of requests. What a histogram takes is resident as a
+// whole, since it is cleared after each interval, and there are six of them for each
+// kind of request: they grow as observe and merge need it.
 func newSet(kinds []exchange.Request) *set {
 	s := &set{}
 	for _, k := range kinds {
-		s.requests = append(s.requests, record.RequestHistograms{Request: k.Name, Latency: newShort(), Service: newShort(), SendLag: newShort()})
+		s.requests = append(s.requests, record.RequestHistograms{Request: k.Name, Latency: record.NewGrowing(), Service: record.NewGrowing(), SendLag: record.NewGrowing()})
 	}
 	return s
-}
-
-// shortest is up to where a worker's histograms go at first, in nanoseconds, and growth
-// how much further the next one goes when a value does not fit. What a histogram takes
-// is resident as a whole, since it is cleared after each interval, and there are
-// six of them for each kind of request: some 8 KiB for each doubling of the value.
-const (
-	shortest = time.Millisecond
-	growth   = 16
-)
-
-// newShort returns a histogram that grows as observe and merge need it.
-func newShort() *hdrhistogram.Histogram { return record.NewHistogramUpTo(shortest) }
-
-// grow puts a longer histogram with the same values in the place of one that is too
-// short for so many nanoseconds.
-func grow(h **hdrhistogram.Histogram, nanos int64) {
-	reach := (*h).HighestTrackableValue()
-	if reach >= nanos {
-		return
-	}
-	for reach < nanos {
-		reach *= growth
-	}
-	longer := record.NewHistogramUpTo(min(time.Duration(reach), time.Duration(highest)))
-	longer.Merge(*h)
-	*h = longer
 }
 
 func (s *set) reset() {
@@ -74,7 +49,7 @@ func (s *set) add(other *set) {
 
 // merge adds the values of one histogram to another.
 func merge(to **hdrhistogram.Histogram, from *hdrhistogram.Histogram) {
-	grow(to, from.HighestTrackableValue())
+	record.Grow(to, from.HighestTrackableValue())
 	(*to).Merge(from)
 }
 
@@ -115,7 +90,7 @@ func observe(h **hdrhistogram.Histogram, nanos int64) {
 	if (*h).RecordValue(nanos) == nil {
 		return
 	}
-	grow(h, nanos)
+	record.Grow(h, nanos)
 	_ = (*h).RecordValue(nanos) // can't fail inside the range
 }
 

@@ -23,7 +23,7 @@ func TestObserve(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, want := newShort(), record.NewHistogram()
+			got, want := record.NewGrowing(), record.NewHistogram()
 			for _, v := range tt.values {
 				observe(&got, int64(v))
 				_ = want.RecordValue(int64(v))
@@ -38,7 +38,7 @@ func TestObserve(t *testing.T) {
 			}
 		})
 	}
-	h := newShort()
+	h := record.NewGrowing()
 	observe(&h, -5)
 	observe(&h, 1<<62)
 	if h.Min() != 0 || h.TotalCount() != 2 || h.Max() < int64(time.Hour) || h.Max() > int64(time.Hour)*1001/1000 {

@@ -80,17 +80,20 @@ func newRequestHistograms(name string) RequestHistograms {
 	return RequestHistograms{Request: name, Latency: NewHistogram(), Service: NewHistogram(), SendLag: NewHistogram()}
 }
 
-// of returns the histogram of one quantity.
-func (r RequestHistograms) of(q quantity) *hdrhistogram.Histogram {
+// place returns where the histogram of one quantity is.
+func (r *RequestHistograms) place(q quantity) **hdrhistogram.Histogram {
 	switch q {
 	case quantityLatency:
-		return r.Latency
+		return &r.Latency
 	case quantityService:
-		return r.Service
+		return &r.Service
 	default:
-		return r.SendLag
+		return &r.SendLag
 	}
 }
+
+// of returns the histogram of one quantity.
+func (r RequestHistograms) of(q quantity) *hdrhistogram.Histogram { return *r.place(q) }
 
 func (d *PhaseData) of(q quantity) *hdrhistogram.Histogram {
 	return RequestHistograms{Latency: d.Latency, Service: d.Service, SendLag: d.SendLag}.of(q)
@@ -205,7 +208,9 @@ func (p *PhaseWriter) write(g *gathered) {
 		if !known {
 			at = len(p.data.ByRequest)
 			p.byName[request.Request] = at
-			p.data.ByRequest = append(p.data.ByRequest, newRequestHistograms(request.Request))
+			p.data.ByRequest = append(p.data.ByRequest, RequestHistograms{
+				Request: request.Request, Latency: NewGrowing(), Service: NewGrowing(), SendLag: NewGrowing(),
+			})
 		}
 		for q := range quantities {
 			values, dropped := newSparse(request.of(q))
@@ -213,7 +218,9 @@ func (p *PhaseWriter) write(g *gathered) {
 			if len(values.index) == 0 {
 				continue
 			}
-			values.addTo(p.data.ByRequest[at].of(q))
+			own := p.data.ByRequest[at].place(q)
+			Grow(own, min(values.max(), highestValue))
+			values.addTo(*own)
 			values.addTo(p.data.of(q))
 			*p.data.Recorded.count(q) += values.total()
 			var err error

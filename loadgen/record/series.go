@@ -44,6 +44,33 @@ func NewHistogramUpTo(highest time.Duration) *hdrhistogram.Histogram {
 	return hdrhistogram.New(1_000, int64(highest), 3)
 }
 
+// shortest is up to where the histograms of NewGrowing go at first, and growth how
+// much further the next one goes when a value does not fit.
+const (
+	shortest = time.Millisecond
+	growth   = 16
+)
+
+// NewGrowing returns a histogram that takes 16 KiB, and 8 KiB more for each doubling of
+// the highest value, where one of NewHistogram takes 192 KiB. Before it takes longer
+// values than a millisecond it has to Grow.
+func NewGrowing() *hdrhistogram.Histogram { return NewHistogramUpTo(shortest) }
+
+// Grow puts a longer histogram with the same values in the place of one that is too
+// short for so many nanoseconds, which are an hour at most.
+func Grow(h **hdrhistogram.Histogram, nanos int64) {
+	reach := (*h).HighestTrackableValue()
+	if reach >= nanos || reach >= highestValue {
+		return
+	}
+	for reach < nanos {
+		reach *= growth
+	}
+	longer := NewHistogramUpTo(min(time.Duration(reach), highestValue))
+	longer.Merge(*h)
+	*h = longer
+}
+
 // Tick is one row of timeline.jsonl and one update of the live view: the
 // counters since the start of the phase, and this interval's latencies.
 type Tick struct {
