@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -100,6 +101,9 @@ interrupted and terminated.`,
 }
 
 func (a *app) run(c *cobra.Command, o runOptions, what string) error {
+	if _, asked := a.LookupEnv("GOGC"); !asked {
+		defer debug.SetGCPercent(debug.SetGCPercent(garbageShare))
+	}
 	scenario, err := a.scenarioOf(what)
 	if err != nil {
 		return usage(err)
@@ -119,6 +123,11 @@ func (a *app) run(c *cobra.Command, o runOptions, what string) error {
 	}
 	return a.driveScenario(c.Context(), o.drive, scenario, needsLoad, experiment.Load)
 }
+
+// garbageShare is how much garbage, in percent of what is in use, may gather before it is
+// collected, unless GOGC says otherwise. Sending makes hardly any, and what is in use
+// has few pointers, so that a collection costs less than the memory does.
+const garbageShare = 25
 
 // needsLoad refuses a scenario that `run` can't send.
 func needsLoad(s scenarios.Scenario) error {
