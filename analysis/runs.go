@@ -173,10 +173,7 @@ func measure(rec *record.Record) (m measuredRun, why string) {
 	if err != nil {
 		return m, err.Error()
 	}
-	switch {
-	case rec.Ended != record.EndedDone:
-		return m, cmp.Or(result.OutcomeReason, "it did not come to its end")
-	case result.Outcome == Invalid || result.Outcome == Incomplete:
+	if result.Outcome == Invalid || result.Outcome == Incomplete {
 		return m, result.OutcomeReason
 	}
 	m.values = map[string]float64{}

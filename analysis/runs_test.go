@@ -3,6 +3,7 @@ package analysis
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,20 @@ func TestCompareRunsWithMargin(t *testing.T) {
 	c, err := CompareRuns(loads(t, 6, 1, 0.004), loads(t, 6, 40, 0.005), map[string]float64{latencyP50: 0.5}, false)
 	if err != nil || verdictOf(c, latencyP50) != compare.Equivalent {
 		t.Errorf("%v: with a margin of a half p50 is %s", err, verdictOf(c, latencyP50))
+	}
+}
+
+// What a component costs is CPU time divided by answers.
+func TestCompareRunsCostOfARequest(t *testing.T) {
+	c, err := CompareRuns(loads(t, 6, 1, 0), loads(t, 6, 20, 0), nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range c.Findings {
+		want := map[string]float64{"CPU per request, gateway": newWorld(1).gatewayCores(600) / 600, "CPU per request, service": (2*0.01 + 40e-6*600) / 600}[f.Name]
+		if want > 0 && math.Abs(f.BaseMedian.Value/want-1) > 0.02 {
+			t.Errorf("%s is %g, want %g", f.Name, f.BaseMedian.Value, want)
+		}
 	}
 }
 

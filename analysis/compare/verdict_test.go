@@ -30,6 +30,7 @@ func TestVerdicts(t *testing.T) {
 		{"a tenth faster", Series{latency, runsAround(1), runsAround(0.9)}, Improved},
 		{"the same", Series{latency, runsAround(1), runsAround(1.002)}, Equivalent},
 		{"at the margin", Series{latency, runsAround(1), runsAround(1.05)}, Inconclusive},
+		{"at the margin, on the better side", Series{latency, runsAround(1), runsAround(1 / 1.05)}, Inconclusive},
 		{"a tenth fewer a second", Series{rate, runsAround(1000), runsAround(900)}, Regressed},
 		{"a tenth more a second", Series{rate, runsAround(1000), runsAround(1100)}, Improved},
 		{"three runs a side at twice the time", Series{latency, []float64{1, 1.01, 1.02}, []float64{2, 2.01, 2.02}}, Regressed},
