@@ -3,10 +3,7 @@ package analysis
 import (
 	"fmt"
 	"math"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis/models"
 	"github.com/sailplan-io/sailplan/analysis/recommend"
@@ -17,23 +14,118 @@ import (
 
 // size fits and recommends for every component, and for the destination.
 func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
-	load := recommend.Load{PlannedRPS: r.Demand.PlannedRps, PeakRPS: r.Demand.PeakRps, Zones: r.Demand.Zones}
+	load := recommend.LoadOf(rec.Scenario.Demand, r.Demand.PlannedRps)
 	tolerated, _, ok := ConditionsOf(rec.Run).strictest()
 	if !ok {
 		tolerated = 0
 	}
+	var subjects []recommend.Subject
 	for _, c := range rec.Components {
-		r.Components = append(r.Components, r.component(rec, phases, c, predicted, tolerated, load))
+		sized, subject := r.component(rec, phases, c, predicted, tolerated, loadFor(c.Role, load))
+		r.Components, subjects = append(r.Components, sized), append(subjects, subject)
 	}
 	r.pairPods(rec, load)
-	pool, why := recommend.PoolFor(r.poolInput(rec, phases, tolerated))
+	r.controlPlanes(rec, subjects, load)
+	pool, why := recommend.PoolFor(r.poolInput(rec, phases, tolerated, load))
 	r.ConnectionPool = pool
 	if why != "" {
 		r.Warnings = append(r.Warnings, why)
 	}
+	for i, s := range subjects {
+		r.Staged = append(r.Staged, recommend.StagesFor(s, r.Components[i].Replicas, r.Components[i].Resources)...)
+	}
+	r.Staged = append(r.Staged, recommend.PoolStages(pool, declaredPool(rec))...)
+	r.Costs = recommend.CostsFor(r.costItems(subjects, load), rec.Scenario.Prices, load, rec.Scenario.Demand.MeanRate.RPS())
 }
 
-func (r *Result) component(rec *record.Record, phases []examined, c record.Component, predicted edgeOf, tolerated float64, load recommend.Load) Component {
+// loadFor returns the load as a component of that role sees it: only before a
+// gateway connections are placed, everything else gets requests from proxies that
+// balance them one by one.
+func loadFor(role scenarios.Role, load recommend.Load) recommend.Load {
+	if role != scenarios.RoleGateway {
+		load.Connections = 0
+	}
+	return load
+}
+
+// declared returns what runs today: what the scenario says of it, or what a target
+// declares.
+func declared(rec *record.Record, c record.Component) recommend.Declared {
+	for _, d := range rec.Scenario.Demand.Today {
+		if d.Name == c.Name {
+			return recommend.Declared{
+				Replicas: d.Replicas, CPURequest: d.Requests.CPU.Cores(), CPULimit: d.Limits.CPU.Cores(),
+				MemoryRequest: float64(d.Requests.Memory), MemoryLimit: float64(d.Limits.Memory),
+			}
+		}
+	}
+	if rec.Lab != nil {
+		return recommend.Declared{}
+	}
+	return recommend.Declared{
+		Replicas: c.Replicas, CPURequest: c.Requests.CPU.Cores(), CPULimit: c.CPULimitCores,
+		MemoryRequest: float64(c.Requests.Memory), MemoryLimit: float64(c.MemoryLimitBytes),
+	}
+}
+
+// seen adds to a subject what its phases show beside demand and memory.
+func seen(s *recommend.Subject, phases []examined, c record.Component) {
+	for _, p := range phases {
+		if !p.summary.Verdict.Valid {
+			continue
+		}
+		r := perReplicaOf(p, c)
+		if r.cores > s.MostCores {
+			s.MostCores = r.cores
+		}
+		if p99 := p.quantile(0.99); p99.OK() && !math.IsNaN(r.throttled) && p.Spec.Process != scenarios.Closed {
+			s.Throttling = append(s.Throttling, recommend.ThrottlePoint{RPS: r.rps, Ratio: r.throttled, P99: p99.Value})
+		}
+	}
+}
+
+// controlPlanes recommends the replicas of control planes, which depend on how many
+// proxies there are, and so on what is recommended for all the others.
+func (r *Result) controlPlanes(rec *record.Record, subjects []recommend.Subject, load recommend.Load) {
+	proxies, from := rec.Scenario.Demand.Proxies, ""
+	if proxies == 0 {
+		for _, c := range r.Components {
+			if c.Replicas != nil && (c.Role == string(scenarios.RoleGateway) || c.Role == string(scenarios.RoleEgress) || c.Role == string(scenarios.RoleSidecar)) {
+				proxies += c.Replicas.MostDuringUpdate
+			}
+		}
+		from = "the proxies that it serves are taken to be those that are recommended here: demand.proxies says how many there are"
+	}
+	for i := range r.Components {
+		c := &r.Components[i]
+		if c.Role != string(scenarios.RoleControlPlane) {
+			continue
+		}
+		cores := subjects[i].CPULimit
+		c.Replicas = recommend.ControlPlaneFor(recommend.ControlPlane{Proxies: proxies, Within: rec.Scenario.Demand.ReconnectWithin.Seconds(), Cores: cores}, load)
+		if from != "" {
+			c.Notes = append(c.Notes, from)
+		}
+	}
+}
+
+// costItems are the components as their costs see them.
+func (r *Result) costItems(subjects []recommend.Subject, load recommend.Load) []recommend.CostItem {
+	today := load
+	today.GrowthPerMonth, today.HorizonMonths = 0, 0
+	today.PlannedRPS = load.PeakRPS * (1 + load.Headroom)
+	var items []recommend.CostItem
+	for i, c := range r.Components {
+		item := recommend.CostItem{Name: c.Name, Declared: subjects[i].Declared, Resources: c.Resources, Planned: c.Replicas, Today: c.Replicas}
+		if c.Role != string(scenarios.RoleControlPlane) && c.Replicas != nil {
+			item.Today, _ = recommend.ReplicasFor(c.CapacityPerReplicaRps, loadFor(scenarios.Role(c.Role), today))
+		}
+		items = append(items, item)
+	}
+	return items
+}
+
+func (r *Result) component(rec *record.Record, phases []examined, c record.Component, predicted edgeOf, tolerated float64, load recommend.Load) (Component, recommend.Subject) {
 	cpuLimit, memoryLimit := limitsOf(rec, c)
 	replicas, warning := replicasMeasured(phases, c)
 	if warning != "" {
@@ -42,8 +134,9 @@ func (r *Result) component(rec *record.Record, phases []examined, c record.Compo
 	s := recommend.Subject{
 		Name: c.Name, Role: c.Role, OfLab: rec.Lab != nil, Replicas: replicas,
 		Concurrency: max(c.Concurrency, 0), CPULimit: cpuLimit, MemoryLimit: memoryLimit,
-		Tolerated: tolerated, MaxRequests: poolLimit(rec, c.Role),
+		Tolerated: tolerated, MaxRequests: poolLimit(rec, c.Role), Declared: declared(rec, c),
 	}
+	seen(&s, phases, c)
 	ceiling, _ := s.Ceiling()
 	s.Demand, s.Memory, s.Highest = fitComponent(phases, c, ceiling)
 	s.Edge = r.ownEdge(predicted, s)
@@ -63,7 +156,7 @@ func (r *Result) component(rec *record.Record, phases []examined, c record.Compo
 		out.Notes = append(out.Notes, fmt.Sprintf("its capacity comes from %s alone: %s", out.CapacityPerReplicaRps.BoundBy, firstWarning(s.Edge)))
 	}
 	out.recommend(s, load)
-	return out
+	return out, s
 }
 
 // ownEdge returns the edge per replica of the component that binds; of any other
@@ -100,14 +193,17 @@ func (c *Component) recommend(s recommend.Subject, load recommend.Load) {
 	switch {
 	case s.Role == scenarios.RoleService && s.OfLab:
 		note("the lab's test service stands in for yours, so neither replicas nor an autoscaler are recommended for it")
-	case s.Role == scenarios.RoleControlPlane:
-		note("the control plane does not carry requests, so the planned rate says nothing about its replicas")
+	case s.Role == scenarios.RoleControlPlane: // when it is known what it serves
 	default:
 		c.Replicas, why = recommend.ReplicasFor(c.CapacityPerReplicaRps, load)
 		note(why)
 	}
 	c.Resources, why = recommend.ResourcesFor(s, c.CapacityPerReplicaRps, c.Replicas, load)
 	note(why)
+	if s.Role == scenarios.RoleControlPlane {
+		note("the control plane does not carry requests: its replicas follow from the proxies that it serves and from what may be lost, and its autoscaler (autoscaleMin and autoscaleMax of the istiod chart) from its CPU")
+		return
+	}
 	if s.Role == scenarios.RoleSidecar {
 		note("a sidecar runs in every pod of its service and scales with it: the replicas are the pods that the sidecar's capacity asks for, and the service may need more")
 		return
@@ -151,111 +247,4 @@ func (r *Result) pairPods(rec *record.Record, load recommend.Load) {
 	replicas := *large.Replicas
 	replicas.Reason = reason
 	small.Replicas = &replicas
-}
-
-// poolLimit returns the http2MaxRequests in force at a proxy of that role; 0: none.
-func poolLimit(rec *record.Record, role scenarios.Role) int64 {
-	if rec.Lab == nil || (role != scenarios.RoleGateway && role != scenarios.RoleSidecar) {
-		return 0
-	}
-	for _, p := range rec.Lab.Policy {
-		if !strings.HasSuffix(p.Field, "http2MaxRequests") {
-			continue
-		}
-		// 2^32 − 1 is how Istio writes "no limit".
-		if n, err := strconv.ParseInt(p.Value, 10, 64); err == nil && n > 0 && n < math.MaxUint32 {
-			return n
-		}
-	}
-	return 0
-}
-
-// labHost is the destination of the lab's traffic when its policy names none.
-const labHost = "service.lab.svc.cluster.local"
-
-// destination names the service that the connection pool is for.
-func destination(rec *record.Record) string {
-	if rec.Scenario.Target != nil {
-		if service := rec.Scenario.Target.Service; service != "" {
-			return service
-		}
-		if u, err := url.Parse(rec.Scenario.Target.URL); err == nil {
-			return u.Hostname()
-		}
-		return ""
-	}
-	if rec.Lab != nil {
-		if i := slices.IndexFunc(rec.Lab.Policy, func(p record.Policy) bool { return p.Field == "host" && p.Value != "" }); i >= 0 {
-			return rec.Lab.Policy[i].Value
-		}
-	}
-	return labHost
-}
-
-// poolInput collects what the connection pool is computed from.
-func (r *Result) poolInput(rec *record.Record, phases []examined, tolerated float64) recommend.PoolInput {
-	in := recommend.PoolInput{Host: destination(rec), PlannedRPS: r.Demand.PlannedRps, Clients: 1, Tolerated: tolerated}
-	for i, c := range rec.Components {
-		sized := r.Components[i]
-		n := sized.ReplicasMeasured
-		if sized.Replicas != nil {
-			n = sized.Replicas.CarriesPlannedRate
-		}
-		switch c.Role {
-		case scenarios.RoleGateway:
-			in.Clients, in.ClientWorkers = n, c.Concurrency
-			in = measuredAtClient(in, phases, c)
-		case scenarios.RoleSidecar, scenarios.RoleService:
-			in.PodsMeasured = max(in.PodsMeasured, sized.ReplicasMeasured)
-			if sized.Replicas != nil || in.Pods == 0 {
-				in.Pods = n
-			}
-			in.MostPods = max(in.MostPods, sized.ReplicasMeasured)
-			if sized.Replicas != nil {
-				in.MostPods = max(in.MostPods, sized.Replicas.Value)
-			}
-		}
-	}
-	if in.ConnectSeconds == 0 {
-		in.ConnectSeconds = generatorConnects(phases)
-	}
-	return in
-}
-
-// measuredAtClient adds what was seen at a client proxy in valid phases that held
-// the objectives: beyond the edge queues, not demand, fill a pool.
-func measuredAtClient(in recommend.PoolInput, phases []examined, c record.Component) recommend.PoolInput {
-	for _, p := range phases {
-		if millis, ok := p.samples.Max(c.Name, record.UpConnectMillisP99); ok {
-			in.ConnectSeconds = math.Max(in.ConnectSeconds, millis/1e3)
-		}
-		if !p.summary.Verdict.Valid || !p.summary.Holds {
-			continue
-		}
-		r := perReplicaOf(p, c)
-		if r.rps > 0 && r.upInFlight > 0 && (in.InFlightAtRPS == 0 || r.upInFlight/r.rps > in.InFlight/in.InFlightAtRPS) {
-			in.InFlight, in.InFlightAtRPS = r.upInFlight, r.rps
-		}
-		if r.upConn > 0 {
-			in.Connections = math.Max(in.Connections, r.upConn)
-		}
-	}
-	return in
-}
-
-// generatorConnects returns the p99 of the generator's own connect times, in
-// seconds: TCP, and TLS where there was any. 0 when there are none.
-func generatorConnects(phases []examined) float64 {
-	p99 := func(parts []stat.Distribution) float64 {
-		if v := stat.Merge(parts...).Quantile(0.99); v > 0 { // not NaN: there are some
-			return v
-		}
-		return 0
-	}
-	var tcp, tls []stat.Distribution
-	for _, p := range phases {
-		tcp = append(tcp, openingTimes(p.Connection.ConnectTimes, p.Connection.ConnectSeconds))
-		tls = append(tls, openingTimes(p.Connection.HandshakeTimes, p.Connection.HandshakeSeconds))
-	}
-	return p99(tcp) + p99(tls)
 }

@@ -49,6 +49,8 @@ type Result struct {
 	SLOEdge        SLOEdge         `json:"sloEdge"`
 	Components     []Component     `json:"components"`
 	ConnectionPool *ConnectionPool `json:"connectionPool,omitempty"`
+	Staged         []Staged        `json:"staged,omitempty"` // reductions that belong in steps
+	Costs          *Costs          `json:"costs,omitempty"`  // nil without prices
 	Verification   *Verification   `json:"verification,omitempty"`
 	Phases         []PhaseSummary  `json:"phases"`
 	Warnings       []string        `json:"warnings"`
@@ -140,6 +142,9 @@ type (
 	ConnectionPool = recommend.ConnectionPool
 	PoolTCP        = recommend.PoolTCP
 	PoolHTTP       = recommend.PoolHTTP
+	Staged         = recommend.Staged
+	Costs          = recommend.Costs
+	Basis          = recommend.Basis
 )
 
 // Verification holds the prediction of the SLO edge against a search that did

@@ -27,6 +27,23 @@ type Subject struct {
 	Highest     float64 // the highest rate that was measured validly
 	Tolerated   float64 // seconds, of the strictest latency objective; 0: none
 	MaxRequests int64   // http2MaxRequests in force at this proxy; 0: none
+	MostCores   float64 // the most CPU that a replica was seen to use, the mean over a phase; 0: not known
+	Throttling  []ThrottlePoint
+	Declared    Declared // what runs today
+}
+
+// ThrottlePoint is what a quota did in one phase.
+type ThrottlePoint struct {
+	RPS   float64 // per replica
+	Ratio float64 // share of quota periods
+	P99   float64 // seconds, of the whole chain
+}
+
+// Declared is what runs today; zero is what is not known.
+type Declared struct {
+	Replicas                   int
+	CPURequest, CPULimit       float64 // cores
+	MemoryRequest, MemoryLimit float64 // bytes
 }
 
 // The shares of a limit that a replica is planned to use.

@@ -118,20 +118,46 @@ func (c *Candidate) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Replicas is how many to run.
+// Replicas is how many to run, in one cluster.
 type Replicas struct {
-	Value               int    `json:"value"`               // what is recommended: survives the loss of a replica and of a zone
-	CarriesPlannedRate  int    `json:"carriesPlannedRate"`  // nothing lost
-	SurvivesReplicaLoss int    `json:"survivesReplicaLoss"` // so many, so that one may be lost
-	SurvivesZoneLoss    int    `json:"survivesZoneLoss"`    // so many, so that one zone may be lost; 0: with one zone, none can be
-	Reason              string `json:"reason"`
+	Value                 int    `json:"value"`                 // what is recommended: survives each of the losses
+	CarriesPlannedRate    int    `json:"carriesPlannedRate"`    // nothing lost
+	SurvivesReplicaLoss   int    `json:"survivesReplicaLoss"`   // so many, so that one may be lost
+	SurvivesZoneLoss      int    `json:"survivesZoneLoss"`      // so many, so that one zone may be lost; 0: with one zone, none can be
+	SurvivesRollingUpdate int    `json:"survivesRollingUpdate"` // so many, so that enough are left during an update; 0: not looked at
+	SurvivesClusterLoss   int    `json:"survivesClusterLoss"`   // so many, so that another cluster may be lost, and one replica meanwhile; 0: there is one cluster
+	MostDuringUpdate      int    `json:"mostDuringUpdate"`      // with the surge of a rolling update; 0: not looked at
+	Reason                string `json:"reason"`
+	// HottestFactor is the load of the hottest replica as a multiple of the mean when
+	// just enough are left, at the safe end; 0 where connections do not matter or are
+	// not known.
+	HottestFactor float64 `json:"hottestFactor,omitempty"`
+	Basis
 }
 
-// Resources are Kubernetes quantities per replica.
+// Resources are Kubernetes quantities per replica, and of a proxy the worker
+// threads that go with them.
 type Resources struct {
-	Requests Quantities `json:"requests"`
-	Limits   Quantities `json:"limits"`
-	Reason   string     `json:"reason"`
+	Requests    Quantities `json:"requests"`
+	Limits      Quantities `json:"limits"`
+	Concurrency int        `json:"concurrency,omitempty"` // worker threads of a proxy
+	// ConnectionsRunOut is how many connections on a replica use up the memory limit;
+	// 0: not known.
+	ConnectionsRunOut int         `json:"connectionsRunOut,omitempty"`
+	Throttling        *Throttling `json:"throttling,omitempty"`
+	Reason            string      `json:"reason"`
+	CPU               *Basis      `json:"cpu,omitempty"`    // nil: not recommended
+	Memory            *Basis      `json:"memory,omitempty"` // likewise
+}
+
+// Throttling is the price of a CPU quota, as phases on both sides of it show it.
+// Rates are per replica; 0: there was no such phase.
+type Throttling struct {
+	UnthrottledRps        float64 `json:"unthrottledRps"` // the highest of a phase without
+	UnthrottledP99Seconds float64 `json:"unthrottledP99Seconds"`
+	ThrottledRps          float64 `json:"throttledRps"` // the lowest of a phase with
+	ThrottledP99Seconds   float64 `json:"throttledP99Seconds"`
+	ThrottledRatio        float64 `json:"throttledRatio"` // share of quota periods
 }
 
 // Quantities are Kubernetes quantities; empty: none.
@@ -154,6 +180,11 @@ type ConnectionPool struct {
 	HTTP PoolHTTP `json:"http"`
 	// Reasons by field name as in YAML, for instance "http.http2MaxRequests".
 	Reasons map[string]string `json:"reasons"`
+	// Details are what each field rests on, by the same names.
+	Details map[string]Basis `json:"details,omitempty"`
+	// TripSeconds is the mean latency from which on http2MaxRequests sheds requests
+	// at the planned rate; 0: not known.
+	TripSeconds float64 `json:"tripSeconds,omitempty"`
 	// Host is the destination the settings are for.
 	Host string `json:"host"`
 }
@@ -164,9 +195,11 @@ type PoolTCP struct {
 	ConnectTimeout string `json:"connectTimeout"`
 }
 
-// PoolHTTP is connectionPool.http.
+// PoolHTTP is connectionPool.http; 0 and empty: no limit.
 type PoolHTTP struct {
-	HTTP1MaxPendingRequests  int `json:"http1MaxPendingRequests"`
-	HTTP2MaxRequests         int `json:"http2MaxRequests"`
-	MaxRequestsPerConnection int `json:"maxRequestsPerConnection"`
+	HTTP1MaxPendingRequests  int    `json:"http1MaxPendingRequests"`
+	HTTP2MaxRequests         int    `json:"http2MaxRequests"`
+	MaxRequestsPerConnection int    `json:"maxRequestsPerConnection"`
+	MaxRetries               int    `json:"maxRetries"`
+	IdleTimeout              string `json:"idleTimeout,omitempty"`
 }

@@ -6,11 +6,14 @@ import (
 	"strconv"
 
 	"github.com/sailplan-io/sailplan/analysis/quantity"
+	"github.com/sailplan-io/sailplan/scenarios"
 )
 
 func rate(rps float64) string { return quantity.Rate(rps) }
 
 func timeWords(seconds float64) string { return quantity.Duration(seconds) }
+
+func percent(ratio float64) string { return quantity.Percent(ratio) }
 
 func cpuWords(cores float64) string {
 	switch {
@@ -43,12 +46,37 @@ func cpuQuantity(cores float64) string {
 // memoryQuantity rounds bytes up to 16 MiB, 64 MiB at least, and writes a
 // Kubernetes quantity. A short run sees less memory than a long life needs.
 func memoryQuantity(b float64) string {
-	mebi := max(int64(math.Ceil(b/(16<<20)))*16, 64)
+	mebi := int64(memoryMebi(b))
 	if mebi%1024 == 0 {
 		return strconv.FormatInt(mebi/1024, 10) + "Gi"
 	}
 	return strconv.FormatInt(mebi, 10) + "Mi"
 }
+
+// memoryText writes a whole number of MiB as a Kubernetes quantity, and anything
+// else by the byte.
+func memoryText(b float64) string { return scenarios.Bytes(int64(b)).String() }
+
+// coresOf reads a quantity that cpuQuantity wrote; 0 for none.
+func coresOf(text string) float64 {
+	cpu, err := scenarios.ParseCPU(text)
+	if err != nil {
+		return 0
+	}
+	return cpu.Cores()
+}
+
+// bytesOf reads a quantity that memoryQuantity wrote; 0 for none.
+func bytesOf(text string) float64 {
+	b, err := scenarios.ParseBytes(text)
+	if err != nil {
+		return 0
+	}
+	return float64(b)
+}
+
+// memoryMebi rounds bytes up as memoryQuantity does, in MiB.
+func memoryMebi(b float64) float64 { return math.Max(math.Ceil(b/(16<<20))*16, 64) }
 
 // niceUp rounds up to two significant digits, 10 at least, 2·10⁹ at most (the
 // fields are 32 bits wide).
