@@ -159,7 +159,7 @@ func (o *occupancy) between(without float64) float64 {
 }
 
 // cycle returns 1 ÷ X(n), the mean time between answers, for each population from
-// 1 to n of the network without the station skip. It adds one station at a time:
+// 1 to n of the network without the queueing station skip (−1: with all of them). It adds one station at a time:
 // with the distribution p of that station's requests and y the time between
 // answers before it is added, the distribution sums up to one when
 //
@@ -169,8 +169,8 @@ func (o *occupancy) between(without float64) float64 {
 // overflows.
 func (c Closed) cycle(n, skip int) []float64 {
 	think := c.ThinkSeconds
-	for k, s := range c.Stations {
-		if s.Delay && k != skip {
+	for _, s := range c.Stations {
+		if s.Delay {
 			think += s.DemandSeconds
 		}
 	}

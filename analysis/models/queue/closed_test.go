@@ -240,6 +240,12 @@ func TestBounds(t *testing.T) {
 	if knee, err := network.Knee(); err != nil || !near(knee, 137.2/9.2, 1e-12) {
 		t.Errorf("knee %g, %v, want %g", knee, err, 137.2/9.2)
 	}
+	// Where nobody waits, the others do not matter: 5 s more of a delay.
+	delayed := Closed{ThinkSeconds: 120, Stations: append([]Station{{DemandSeconds: 5, Delay: true}}, network.Stations...)}
+	bounds, err = delayed.Bounds(20)
+	if err != nil || !near(bounds.LowRPS, 20.0/(125+20*17.2), 1e-12) || !near(bounds.HighResponseSeconds, 5+20*17.2, 1e-9) {
+		t.Errorf("bounds with a delay %+v, %v", bounds, err)
+	}
 	network.Stations[0].Servers = 4
 	if knee, err := network.Knee(); err != nil || !near(knee, 137.2/8, 1e-12) {
 		t.Errorf("knee with four servers at the first %g, %v, want %g", knee, err, 137.2/8)

@@ -128,6 +128,35 @@ func TestFitCannotTellServers(t *testing.T) {
 	}
 }
 
+// With noise, the servers are found to within one, and the intervals hold the
+// truth: in 97 of 100 experiments and more of 2, 4 and 10 servers at noise of 1 to
+// 10 %, so that three misses among these twelve have a chance below 1 %.
+func TestFitChoosesServers(t *testing.T) {
+	const experiments, servers, service, noise = 12, 4, 0.02, 0.03
+	random := rand.New(rand.NewPCG(2, 9))
+	held := 0
+	for range experiments {
+		var points []Point
+		for _, load := range []float64{0.3, 0.5, 0.7, 0.8, 0.9, 0.95} {
+			rps := load * servers / service
+			points = append(points, Point{rps, mmc(t, rps, service, servers).MeanResponse() * math.Exp(noise*random.NormFloat64())})
+		}
+		fit, err := FitMMC(points, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fit.Servers < servers-1 || fit.Servers > servers+1 || slices.Contains(fit.Candidates, servers-2) {
+			t.Errorf("%d servers of %v, want %d or one beside it", fit.Servers, fit.Candidates, servers)
+		}
+		if slices.Contains(fit.Candidates, servers) && fit.CapacityRPS.Low <= servers/service && servers/service <= fit.CapacityRPS.High {
+			held++
+		}
+	}
+	if held < experiments-2 {
+		t.Errorf("the truth was among the candidates and within the capacity in %d of %d experiments", held, experiments)
+	}
+}
+
 // Nominal 95 % intervals hold what they say, with noise of 5 % as load tests have
 // it. 400 experiments tell a coverage to ± 2.1 % (two standard errors).
 func TestFitCoverage(t *testing.T) {
@@ -185,6 +214,20 @@ func TestFitRefuses(t *testing.T) {
 			_, err := FitMMC(test.points, test.servers)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %q in it", err, test.want)
+			}
+		})
+	}
+}
+
+func BenchmarkFitMMC(b *testing.B) {
+	points := curve(2, 0.02, 10, 25, 40, 55, 70, 80, 85, 90)
+	for name, servers := range map[string]int{"given": 2, "chosen": 0} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := FitMMC(points, servers); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

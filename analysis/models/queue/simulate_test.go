@@ -343,7 +343,12 @@ func TestTimesRefuse(t *testing.T) {
 }
 
 func BenchmarkSimulation(b *testing.B) {
-	service, err := Lognormal(0.01, 1)
+	// A thousand different service times, as a histogram of a steady phase has them.
+	values, counts := make([]float64, 1000), make([]int64, 1000)
+	for i := range values {
+		values[i], counts[i] = 0.002+0.000_02*float64(i), int64(1000-i)
+	}
+	service, err := Measured(stat.NewDistribution(values, counts))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -353,7 +358,7 @@ func BenchmarkSimulation(b *testing.B) {
 		split           Split
 	}{{"1 server", 1, 1, Random}, {"16 servers", 16, 1, Random}, {"256 servers", 256, 1, Random}, {"16 queues of 4, least-request", 4, 16, LeastRequest}} {
 		b.Run(bench.name, func(b *testing.B) {
-			arrivals, err := Exponential(0.01 / 0.8 / float64(bench.servers*bench.queues))
+			arrivals, err := Exponential(service.Mean() / 0.8 / float64(bench.servers*bench.queues))
 			if err != nil {
 				b.Fatal(err)
 			}
