@@ -74,14 +74,14 @@ func (w *worker) dispatch(now int64) {
 			r.shed(exchange.ShedWaiting)
 			continue
 		}
+		if !w.mayTake() { // before a row of the feed is used
+			break
+		}
 		v, ok := w.variation(due.kind)
 		if !ok {
 			break
 		}
-		token, ok := w.take(due.kind)
-		if !ok {
-			break
-		}
+		token := w.take(due.kind)
 		r.backlog.pop()
 		w.records[token].intended = due.intended
 		r.counts.Sent++
@@ -132,16 +132,16 @@ func (w *worker) fill(now int64) {
 			if !r.drawn { // a kind that waits for a row of the feed stays the next
 				r.nextKind, r.drawn = r.mix.Next(), true
 			}
+			if !w.mayTake() { // before a row of the feed is used
+				w.offer(l)
+				return
+			}
 			v, ok := w.variation(r.nextKind)
 			if !ok {
 				w.offer(l)
 				return
 			}
-			token, ok := w.take(r.nextKind)
-			if !ok {
-				w.offer(l)
-				return
-			}
+			token := w.take(r.nextKind)
 			r.drawn = false
 			w.records[token].intended = now
 			r.counts.Intended++
@@ -189,15 +189,18 @@ func (w *worker) stamp(l *link, now int64) {
 	l.fresh = l.fresh[:0]
 }
 
-// take returns an unused record, entered as the newest in flight.
-func (w *worker) take(kind int32) (token uint32, ok bool) {
+// mayTake reports whether there is room for a record.
+func (w *worker) mayTake() bool {
+	return w.unused >= 0 || len(w.records) < min(w.maximum, maxRecords)
+}
+
+// take returns an unused record, entered as the newest in flight. mayTake has to
+// allow it.
+func (w *worker) take(kind int32) (token uint32) {
 	i := w.unused
 	if i >= 0 {
 		w.unused = w.records[i].after
 	} else {
-		if len(w.records) >= min(w.maximum, maxRecords) {
-			return 0, false
-		}
 		w.records = append(w.records, exchangeRecord{})
 		i = int32(len(w.records) - 1)
 	}
@@ -211,7 +214,7 @@ func (w *worker) take(kind int32) (token uint32, ok bool) {
 	f.newest = i
 	w.inFlight++
 	w.run.peak = max(w.run.peak, w.inFlight)
-	return uint32(i), true
+	return uint32(i)
 }
 
 // retire takes a record out of those in flight.
