@@ -140,6 +140,9 @@ func (r *Result) component(rec *record.Record, phases []examined, c record.Compo
 	ceiling, _ := s.Ceiling()
 	s.Demand, s.Memory, s.Highest = fitComponent(phases, c, ceiling)
 	s.Edge = r.ownEdge(predicted, s)
+	if r.SLOEdge.Component == s.Name || r.SLOEdge.Component == "" {
+		s.EdgeBinds = r.SLOEdge.Resource
+	}
 	out := Component{
 		Name: c.Name, Role: string(c.Role), ReplicasMeasured: s.Replicas, Concurrency: s.Concurrency,
 		CPULimitCores: cpuLimit, MemoryLimitBytes: int64(memoryLimit),
@@ -211,6 +214,8 @@ func (c *Component) recommend(s recommend.Subject, load recommend.Load) {
 	if c.Replicas != nil {
 		c.HPA, why = recommend.HPAFor(s, c.CapacityPerReplicaRps, c.Replicas, load)
 		note(why)
+		c.Signal, why = recommend.SignalFor(s, c.CapacityPerReplicaRps, c.Replicas, load, c.HPA)
+		note(why)
 	}
 }
 
@@ -233,7 +238,10 @@ func (r *Result) pairPods(rec *record.Record, load recommend.Load) {
 	}
 	for i, c := range pair {
 		if other := pair[1-i]; c.HPA != nil {
-			c.HPA.WithSidecar(other.Name, other.CapacityPerReplicaRps, other.Replicas, load)
+			var why string
+			if c.HPA, why = c.HPA.WithSidecar(other.Name, other.CapacityPerReplicaRps, other.Replicas, load); why != "" {
+				c.Notes = append(c.Notes, why)
+			}
 		}
 	}
 	small, large := pair[0], pair[1]

@@ -128,6 +128,7 @@ type Component struct {
 	Replicas                 *Replicas     `json:"replicas,omitempty"` // absent for what is not to be sized, with the reason in Notes
 	Resources                *Resources    `json:"resources,omitempty"`
 	HPA                      *HPA          `json:"hpa,omitempty"`
+	Signal                   *Signal       `json:"scalingSignal,omitempty"` // another metric to scale by, where CPU alone does not tell
 	Notes                    []string      `json:"notes"`
 }
 
@@ -139,6 +140,8 @@ type (
 	Resources      = recommend.Resources
 	Quantities     = recommend.Quantities
 	HPA            = recommend.HPA
+	Signal         = recommend.Signal
+	Trial          = recommend.Trial
 	ConnectionPool = recommend.ConnectionPool
 	PoolTCP        = recommend.PoolTCP
 	PoolHTTP       = recommend.PoolHTTP

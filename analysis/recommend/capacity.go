@@ -22,6 +22,7 @@ type Subject struct {
 	CPULimit    float64 // cores, enforced; 0: none
 	MemoryLimit float64 // bytes, enforced; 0: none
 	Edge        stat.Estimate
+	EdgeBinds   string // what binds at its edge: the resource as in models.Binding; empty: another component does, or none
 	Demand      models.Demand
 	Memory      models.Memory
 	Highest     float64 // the highest rate that was measured validly

@@ -25,6 +25,7 @@ type Load struct {
 	MaxSurge       scenarios.Portion
 	Connections    int // of clients to all gateways; 0: not known
 	Placement      scenarios.Placement
+	Scaling        Pattern
 }
 
 // defaultPortion is what a Deployment has when nothing is set (Kubernetes,
@@ -39,7 +40,7 @@ func LoadOf(d scenarios.Demand, planned float64) Load {
 		Headroom: float64(d.Headroom), GrowthPerMonth: float64(d.GrowthPerMonth), HorizonMonths: max(d.HorizonMonths, 0),
 		Zones: max(d.Zones, 1), ZoneSkew: d.ZoneSkew, Clusters: d.Clusters, ClusterShare: float64(d.ClusterShare),
 		MaxUnavailable: d.RollingUpdate.MaxUnavailable, MaxSurge: d.RollingUpdate.MaxSurge,
-		Connections: d.Connections, Placement: d.Placement,
+		Connections: d.Connections, Placement: d.Placement, Scaling: PatternOf(d.Scaling),
 	}
 }
 

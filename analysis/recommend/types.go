@@ -166,14 +166,6 @@ type Quantities struct {
 	Memory string `json:"memory,omitempty"`
 }
 
-// HPA is the HorizontalPodAutoscaler's setting.
-type HPA struct {
-	MinReplicas          int    `json:"minReplicas"`
-	MaxReplicas          int    `json:"maxReplicas"`
-	TargetCPUUtilization int    `json:"targetCPUUtilization"` // percent of the request
-	Reason               string `json:"reason"`
-}
-
 // ConnectionPool is the recommended connectionPool of the destination.
 type ConnectionPool struct {
 	TCP  PoolTCP  `json:"tcp"`
