@@ -3,6 +3,7 @@ package skew
 import (
 	"fmt"
 	"math"
+	"math/cmplx"
 	"slices"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -49,10 +50,7 @@ func (p Placement) String() string {
 // distribution of their maximum is exact: P(max ≤ m) is the coefficient of x^C
 // in (Σ_{k≤m} e^{−λ} λ^k/k! x^k)^R divided by the Poisson probability of C, with
 // λ = C/R (Johnson and Kotz, "Urn models and their application", 1977, ch. 3;
-// the Poisson form only scales the terms). Where that takes long, beyond some
-// hundred connections, it is the maximum of independent Poisson numbers, less the
-// part of its variance that comes from their sum, which is fixed here: exact in
-// the normal limit, and within 0.1 % of the factor from there on.
+// the Poisson form only scales the terms).
 func Hottest(connections, replicas int, placement Placement) stat.Estimate {
 	if e, bad := unfit(connections, replicas); bad {
 		return e
@@ -97,130 +95,153 @@ type group struct {
 
 // maximum is the distribution of the largest number of connections on a replica.
 type maximum struct {
-	least  int       // no placement has less: the mean, rounded up
-	first  int       // smallest value in cdf
-	cdf    []float64 // P(max ≤ first + i), the last is 1
-	excess float64   // variance that is in cdf and not in the maximum
+	first int       // smallest value
+	cdf   []float64 // P(max ≤ first + i), rising, the last is 1
 }
 
 // negligible is a probability that no result depends on.
 const negligible = 1e-10
 
-// exactWork bounds how many multiplications the exact distribution may take: some
-// milliseconds.
-const exactWork = 5e6
-
 // hottestOf returns the distribution of the largest number of connections over all
 // groups, whose probabilities × replicas add up to 1.
 func hottestOf(connections int, groups []group) maximum {
-	groups = slices.DeleteFunc(groups, func(g group) bool { return g.replicas == 0 })
-	replicas, most, convolutions := 0, 0.0, 0.0
+	replicas := 0
 	for _, g := range groups {
 		replicas += g.replicas
-		most = math.Max(most, g.probability)
-		convolutions += 2*math.Log2(float64(g.replicas)) + 1
 	}
-	total, mean := float64(connections), float64(connections)*most
-	// How many m there are to look at; what one of them takes is below.
-	spread := 8*math.Sqrt(mean) + 8 + mean - total/float64(replicas)
-	return maximumOf(connections, groups, spread*convolutions*total*total/2 <= exactWork)
-}
-
-// maximumOf is hottestOf in one of its two ways.
-func maximumOf(connections int, groups []group, exact bool) maximum {
-	replicas, most := 0, 0.0
-	for _, g := range groups {
-		replicas += g.replicas
-		most = math.Max(most, g.probability)
-	}
-	total, mean := float64(connections), float64(connections)*most
-	least := (connections + replicas - 1) / replicas
-	d := maximum{least: least, first: least}
-	if !exact {
-		// With p the largest probability and N the sum of the Poisson numbers, those
-		// of the placement are about theirs less p × (N − C), which is independent
-		// of the maximum that remains.
-		d.first, d.excess = max(0, int(mean-8*math.Sqrt(mean))), most*most*total
-	}
-	all := distuv.Poisson{Lambda: total}.Prob(total)
-	for m := d.first; m < connections; m++ {
-		p := 0.0
-		if exact {
-			p = atMost(m, connections, groups) / all
-		} else {
-			p = atMostIndependent(m, connections, groups)
-		}
-		if p > 1-negligible {
+	d := maximum{first: (connections + replicas - 1) / replicas}
+	// Counts that share a sum are negatively dependent, so P(max ≤ m) is at most the
+	// product of what each replica has alone (Joag-Dev and Proschan, 1983), and at
+	// least 1 less the sum of the others (Bonferroni).
+	for d.first < connections {
+		if atMost, _ := alone(d.first, connections, groups); atMost >= negligible {
 			break
 		}
-		d.cdf = append(d.cdf, p)
+		d.first++
+	}
+	p := newPolynomials(d.first, connections, groups)
+	for m := d.first; m < connections; m++ {
+		if _, above := alone(m, connections, groups); above < negligible {
+			break
+		}
+		at := math.Min(math.Max(0, p.coefficient()), 1)
+		if n := len(d.cdf); n > 0 {
+			at = math.Max(at, d.cdf[n-1])
+		}
+		d.cdf = append(d.cdf, at)
+		p.extend()
 	}
 	d.cdf = append(d.cdf, 1)
 	return d
 }
 
-// atMost returns the coefficient of x^connections in the product of the groups'
-// truncated Poisson polynomials.
-func atMost(m, connections int, groups []group) float64 {
-	product := []float64{1}
+// alone returns the product over replicas of P(its connections ≤ m) and the sum of
+// P(its connections > m). m is below connections.
+func alone(m, connections int, groups []group) (product, sum float64) {
+	product = 1
 	for _, g := range groups {
-		if g.probability <= 0 {
+		if g.replicas == 0 || g.probability <= 0 {
 			continue
 		}
-		one := make([]float64, m+1)
-		pois := distuv.Poisson{Lambda: float64(connections) * g.probability}
-		for k := range one {
-			one[k] = pois.Prob(float64(k))
+		p := 0.0
+		if g.probability < 1 {
+			p = distuv.Binomial{N: float64(connections), P: g.probability}.CDF(float64(m))
 		}
-		product = multiply(product, power(one, g.replicas, connections), connections)
+		product *= math.Pow(p, float64(g.replicas))
+		sum += (1 - p) * float64(g.replicas)
 	}
-	if len(product) <= connections {
-		return 0
-	}
-	return product[connections]
+	return product, sum
 }
 
-// power returns p^n, without terms beyond x^degree. n ≥ 1.
-func power(p []float64, n, degree int) []float64 {
-	var out []float64
-	for ; n > 0; n /= 2 {
-		if n%2 == 1 {
-			if out == nil {
-				out = p
-			} else {
-				out = multiply(out, p, degree)
-			}
-		}
-		if n > 1 {
-			p = multiply(p, p, degree)
-		}
-	}
-	return out
+// polynomials are the groups' truncated Poisson polynomials Σ_{k≤m} e^{−λ} λ^k/k! x^k
+// at roots of unity, from which the coefficient of their product follows by an
+// inverse Fourier transform at one point.
+type polynomials struct {
+	connections int
+	groups      []group
+	roots       int            // odd, and so many that no term beyond x^C comes back to it
+	m           int            // terms up to x^m are in
+	turn        []complex128   // e^{2πi·k/roots} for k = 0 … (roots − 1)/2; the rest is conjugate
+	power       []complex128   // turn^m
+	values      [][]complex128 // by group
 }
 
-// multiply returns the product of two polynomials, without terms beyond x^degree.
-func multiply(a, b []float64, degree int) []float64 {
-	out := make([]float64, min(len(a)+len(b)-1, degree+1))
-	for i, x := range a {
-		if x == 0 || i >= len(out) {
-			continue
-		}
-		for j, y := range b[:min(len(b), len(out)-i)] {
-			out[i+j] += x * y
-		}
-	}
-	return out
-}
+// mostRoots bounds at how many roots polynomials are looked at. From some 11 000
+// connections on those that are left out, the farthest from 1, add nothing: the
+// magnitude of the product falls as that of a normal distribution's transform.
+const mostRoots = 6000
 
-// atMostIndependent is P(max ≤ m) of independent Poisson numbers.
-func atMostIndependent(m, connections int, groups []group) float64 {
-	p := 1.0
+func newPolynomials(m, connections int, groups []group) *polynomials {
+	beyond := int(12*math.Sqrt(float64(connections))) + 40 // of what sums of Poisson numbers reach
+	p := &polynomials{connections: connections, roots: 2*((connections+beyond)/2) + 1}
 	for _, g := range groups {
-		if g.probability > 0 {
-			p *= math.Pow(distuv.Poisson{Lambda: float64(connections) * g.probability}.CDF(float64(m)), float64(g.replicas))
+		if g.replicas > 0 && g.probability > 0 {
+			p.groups = append(p.groups, g)
 		}
+	}
+	n := min((p.roots-1)/2+1, mostRoots)
+	p.turn, p.power, p.values = make([]complex128, n), make([]complex128, n), make([][]complex128, len(p.groups))
+	for i := range p.values {
+		p.values[i] = make([]complex128, n)
+	}
+	start := float64(m)
+	for _, g := range p.groups {
+		mean := float64(connections) * g.probability
+		start = math.Min(start, mean-9*math.Sqrt(mean)-9)
+	}
+	p.m = max(0, int(start)) - 1
+	for k := range p.turn {
+		angle := 2 * math.Pi * float64(k) / float64(p.roots)
+		p.turn[k], p.power[k] = cmplx.Rect(1, angle), cmplx.Rect(1, angle*float64(p.m))
+	}
+	for p.m < m {
+		p.extend()
 	}
 	return p
+}
+
+// extend adds the next term.
+func (p *polynomials) extend() {
+	p.m++
+	for k, turn := range p.turn {
+		p.power[k] *= turn
+	}
+	for i, g := range p.groups {
+		term := complex(distuv.Poisson{Lambda: float64(p.connections) * g.probability}.Prob(float64(p.m)), 0)
+		for k, power := range p.power {
+			p.values[i][k] += term * power
+		}
+	}
+}
+
+// coefficient returns that of x^connections in the product of the polynomials, each
+// as often as its group has replicas, divided by the Poisson probability.
+func (p *polynomials) coefficient() float64 {
+	sum := 0.0
+	for k := range p.turn {
+		product := cmplx.Rect(1, -2*math.Pi*math.Mod(float64(k)*float64(p.connections), float64(p.roots))/float64(p.roots))
+		for i, g := range p.groups {
+			product *= raise(p.values[i][k], g.replicas)
+		}
+		if k > 0 {
+			product *= 2 // and its conjugate
+		}
+		sum += real(product)
+	}
+	total := float64(p.connections)
+	return sum / float64(p.roots) / distuv.Poisson{Lambda: total}.Prob(total)
+}
+
+// raise returns z^n for n ≥ 1.
+func raise(z complex128, n int) complex128 {
+	out := complex(1, 0)
+	for ; n > 0; n /= 2 {
+		if n%2 == 1 {
+			out *= z
+		}
+		z *= z
+	}
+	return out
 }
 
 // mean returns the expectation: first + Σ P(max > m).
@@ -232,31 +253,10 @@ func (d maximum) mean() float64 {
 	return sum
 }
 
-// variance returns that of cdf.
-func (d maximum) variance() float64 {
-	mean, sum, before := d.mean(), 0.0, 0.0
-	for i, p := range d.cdf {
-		off := float64(d.first+i) - mean
-		sum += (p - before) * off * off
-		before = p
-	}
-	return sum
-}
-
 // quantile returns the smallest number that the maximum does not exceed with
 // probability q.
 func (d maximum) quantile(q float64) float64 {
-	value := float64(d.first + slices.IndexFunc(d.cdf, func(p float64) bool { return p >= q }))
-	if d.excess == 0 {
-		return value
-	}
-	mean := d.mean()
-	value = mean + (value-mean)*math.Sqrt(math.Max(0, 1-d.excess/d.variance()))
-	// Numbers of connections are whole; outwards, so that the interval holds.
-	if value < mean {
-		return math.Max(float64(d.least), math.Floor(value))
-	}
-	return math.Ceil(value)
+	return float64(d.first + slices.IndexFunc(d.cdf, func(p float64) bool { return p >= q }))
 }
 
 // factor turns numbers of connections into multiples of the mean over replicas.

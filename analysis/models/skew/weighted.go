@@ -14,7 +14,7 @@ import (
 const (
 	mostDraws   = 4000
 	leastDraws  = 400
-	placedInAll = 5e5 // connections, over all draws
+	placedInAll = 2e5 // connections, over all draws
 )
 
 // Weighted is Hottest for connections of unequal load, by simulation. Weights are
