@@ -180,13 +180,9 @@ func (f serverFit) profile(points []Point) (low, high float64) {
 // sum of squares. It looks at a grid of utilisations first, because the sum need
 // not have one minimum only, and then by golden section between the neighbours.
 func leastSquares(points []Point, c, skip int) (logS, sse float64) {
-	highest := 0.0
-	for i, p := range points {
-		if i != skip {
-			highest = math.Max(highest, p.RPS)
-		}
-	}
-	// u = ln(ρ ÷ (1−ρ)) of the highest rate, so that s is below saturation for all u.
+	// u = ln(ρ ÷ (1−ρ)) of the highest rate, so that s is below saturation for all u:
+	// there was a steady state at every rate, also at that of the point left out.
+	_, highest := measuredRange(points)
 	at := func(u float64) float64 { return math.Log(float64(c)/highest) - math.Log1p(math.Exp(-u)) }
 	value := func(u float64) float64 { return sumSquares(points, c, at(u), skip) }
 	const first, last, step = -16.0, 20.0, 0.75

@@ -111,6 +111,15 @@ func TestFitExtrapolates(t *testing.T) {
 	}
 }
 
+// By what the others tell there is no steady state at the last point, though there
+// was one: the error of leaving it out is large, and finite.
+func TestFitLeavesOutTheSteepest(t *testing.T) {
+	fit, err := FitMMC(append(curve(1, 0.02, 10, 20, 30), Point{55, 0.12}), 1)
+	if err != nil || math.IsInf(fit.LooError, 0) || fit.LooError < 0.5 {
+		t.Errorf("error of leaving out %g, %v, want it large and finite", fit.LooError, err)
+	}
+}
+
 // Where nothing waits, nothing tells how many servers there are.
 func TestFitCannotTellServers(t *testing.T) {
 	fit, err := FitMMC([]Point{{1, 0.101}, {2, 0.099}, {3, 0.1005}, {4, 0.0995}, {5, 0.1}}, 0)
