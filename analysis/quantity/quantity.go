@@ -19,6 +19,7 @@ const (
 	CoreCount             // processors
 	Share                 // a ratio, written in percent
 	Plain                 // a number without a unit
+	Fine                  // a number without a unit, with four digits or more
 )
 
 // NoBreak stands between the groups of a number and before its unit, so that a
@@ -62,6 +63,9 @@ func SignedPercent(ratio float64) string {
 // Number writes a number without a unit: "1.02".
 func Number(v float64) string { return write(v, Plain) }
 
+// FineNumber writes a number without a unit and with four digits: "0.02045".
+func FineNumber(v float64) string { return write(v, Fine) }
+
 // Count writes a whole number with its digits in groups: "12 000".
 func Count(n int64) string { return group(strconv.FormatInt(n, 10)) }
 
@@ -76,6 +80,9 @@ func Estimate(e stat.Estimate, unit Unit) string {
 		return "not estimable: " + e.Warnings[0]
 	}
 	s := scaleOf(e.Value, unit)
+	if unit == Fine && e.Value == 0 && !math.IsInf(e.High, 0) {
+		s = scaleOf(e.High, unit) // 0 has no digits to go by
+	}
 	text := s.write(e.Value)
 	low, high := !math.IsInf(e.Low, 0) && !math.IsNaN(e.Low), !math.IsInf(e.High, 0) && !math.IsNaN(e.High)
 	switch {
@@ -160,6 +167,8 @@ func scaleOf(v float64, unit Unit) scale {
 		return scale{1, NoBreak + "cores", coreDecimals(size), false}
 	case Share:
 		return scale{0.01, NoBreak + "%", shareDecimals(size * 100), false}
+	case Fine:
+		return scale{1, "", fineDecimals(size), false}
 	case Plain:
 	}
 	return scale{1, "", decimalsFor(size), false}
@@ -175,6 +184,15 @@ func decimalsFor(size float64) int {
 		return 1
 	}
 	return max(2, smallDecimals(size))
+}
+
+// fineDecimals returns how many decimals give a number of this size four digits,
+// but not more than twelve.
+func fineDecimals(size float64) int {
+	if size == 0 || math.IsInf(size, 0) {
+		return 0
+	}
+	return min(12, max(0, 3-int(math.Floor(math.Log10(size)))))
 }
 
 // coreDecimals counts in thousandths, as Kubernetes does.

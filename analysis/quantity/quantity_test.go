@@ -50,6 +50,10 @@ func TestNumbers(t *testing.T) {
 		{"below", SignedPercent(-0.031), "−3.1 %"},
 		{"count", Count(60000), "60 000"},
 		{"number", Number(1.003), "1"},
+		{"four digits", FineNumber(0.020453908), "0.02045"},
+		{"four digits of a tiny number", FineNumber(3.3584292e-06), "0.000003358"},
+		{"four digits of a large number", FineNumber(12208.4), "12 208"},
+		{"four digits between", FineNumber(960.15091), "960.2"},
 	} {
 		if got := plain(c.got); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
@@ -70,6 +74,8 @@ func TestEstimate(t *testing.T) {
 		{"only a lower bound", stat.Estimate{Value: 3100, Low: 2700, High: inf, Confidence: 0.95}, PerSecond, "3 100/s (at least 2 700)"},
 		{"only an upper bound", stat.Estimate{Value: 3100, Low: -inf, High: 3200, Confidence: 0.95}, PerSecond, "3 100/s (at most 3 200)"},
 		{"no bound", stat.Estimate{Value: 0.0893, Low: -inf, High: inf}, Seconds, "89.3 ms"},
+		{"four digits", stat.Estimate{Value: 0.00089096, Low: 0.000754, High: 0.0010277, Confidence: 0.95}, Fine, "0.000891 (0.000754 – 0.0010277)"},
+		{"zero has the digits of its upper end", stat.Estimate{Value: 0, Low: 0, High: 0.00013274, Confidence: 0.95}, Fine, "0 (0 – 0.0001327)"},
 		{"no confidence, so no interval", stat.Estimate{Value: 5}, PerSecond, "5/s"},
 		{"negative end", stat.Estimate{Value: 0.01, Low: -0.002, High: 0.022, Confidence: 0.95}, CoreCount, "0.01 cores (−0.002 – 0.022)"},
 		{"not estimable", stat.NotEstimable(3, "too few phases (3)"), PerSecond, "not estimable: too few phases (3)"},

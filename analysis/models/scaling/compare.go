@@ -50,6 +50,10 @@ const rejection = 0.01
 // better is how much lower the score of a model with more parameters must be.
 const better = 0.95
 
+// manyPoints is from how many on one point more or less moves a fit a little only,
+// so that it can be searched from where it was.
+const manyPoints = 40
+
 // mostLeft is the largest number of last points that are left out at once.
 const mostLeft = 3
 
@@ -123,7 +127,7 @@ func (c *Comparison) reject() {
 		}
 		f := distuv.F{D1: float64(q), D2: float64(best.DF)}
 		if level := f.Survival(extra / variance); level < rejection {
-			c.Candidates[i].Rejected = fmt.Sprintf("the points reject it: its residuals are %s times those of %s (p = %s)",
+			c.Candidates[i].Rejected = fmt.Sprintf("the points reject it: its residuals are %s times those of %s (%s)",
 				quantity.Number(m.ResidualSD/best.ResidualSD), best.Kind, probability(level))
 		}
 	}
@@ -131,9 +135,9 @@ func (c *Comparison) reject() {
 
 func probability(p float64) string {
 	if p < 0.001 {
-		return "below 0.001"
+		return "p < 0.001"
 	}
-	return fmt.Sprintf("%.2g", p)
+	return fmt.Sprintf("p = %.2g", p)
 }
 
 // leaveOneOut predicts each point from the others.
@@ -168,7 +172,11 @@ func (m Model) leaveLastOut() (float64, int) {
 // errorAt is the error of the prediction of a point from others.
 func (m Model) errorAt(points []Point, out Point) float64 {
 	p := newProblem(m.Kind, points, m.Noise)
-	s := p.best(append(p.starts(), m.at.theta), nil)
+	starts := [][]float64{m.at.theta}
+	if len(points) < manyPoints {
+		starts = append(starts, p.starts()...) // one of few may turn the curve
+	}
+	s := p.best(starts, nil)
 	logX := p.logAt(s.theta, out.N)
 	if m.Noise == Constant {
 		return math.Exp(logX) - out.X
@@ -213,14 +221,15 @@ func (c Comparison) Inverse(kind Kind, x float64) Inverse {
 		o := other.Inverse(x)
 		if o.Feasible {
 			inverse.N.Low, inverse.N.High = math.Min(inverse.N.Low, o.N.Low), math.Max(inverse.N.High, o.N.High)
-			continue
 		}
-		short = append(short, other.Kind.String())
+		if !o.Feasible || math.IsInf(o.N.High, 1) {
+			short = append(short, other.Kind.String())
+		}
 	}
 	if len(short) > 0 {
 		inverse.N.High = math.Inf(1)
 		inverse.N.Warnings = append(inverse.N.Warnings, fmt.Sprintf(
-			"%s, which the points don't reject either, stays below %s at any concurrency", strings.Join(short, " and "), quantity.Number(x)))
+			"by %s, which the points don't reject, it may stay below %s at any concurrency", strings.Join(short, " and "), quantity.Number(x)))
 	}
 	return inverse
 }

@@ -12,8 +12,10 @@ import (
 // 95 % hold it with a standard error of 0.56 points, so 93 to 97 % is 3.6 of them
 // away on either side: intervals that cover 95 % leave it once in three thousand
 // times, and the seed is fixed; ones that cover 91.5 % stay within once in fifty.
+// What follows from the parameters takes longer and is looked at in the first 500
+// only, with a standard error of 0.97 points, for which 92 to 98 % is 3.1 away.
 func TestIntervalsCover(t *testing.T) {
-	const sweeps, noise = 1500, 0.03
+	const sweeps, derived, noise = 1500, 500, 0.03
 	truth := Law{Sigma: 0.03, Kappa: 0.0008, Lambda: 1000}
 	peakN, peakX := truth.Peak()
 	for _, c := range []struct {
@@ -32,11 +34,14 @@ func TestIntervalsCover(t *testing.T) {
 					hits[name]++
 				}
 			}
-			for range sweeps {
+			for sweep := range sweeps {
 				m := fit(t, USL, noisy(truth.At, c.ns, noise, random), Relative)
 				count("sigma", m.Parameter("sigma"), truth.Sigma)
 				count("kappa", m.Parameter("kappa"), truth.Kappa)
 				count("lambda", m.Parameter("lambda"), truth.Lambda)
+				if sweep >= derived {
+					continue
+				}
 				peak := m.Peak()
 				count("where the peak is", peak.Concurrency, peakN)
 				count("height of the peak", peak.Throughput, peakX)
@@ -49,10 +54,15 @@ func TestIntervalsCover(t *testing.T) {
 				t.Fatalf("counted %d intervals, want 8", len(hits))
 			}
 			for name, n := range hits {
-				if share := float64(n) / sweeps; share < 0.93 || share > 0.97 {
-					t.Errorf("%s: the 95 %% interval holds the truth in %.1f %% of sweeps, want 93 to 97", name, 100*share)
+				of, least, most := float64(derived), 92.0, 98.0
+				if name == "sigma" || name == "kappa" || name == "lambda" {
+					of, least, most = sweeps, 93, 97
 				}
-				t.Logf("%s: %.1f %%", name, 100*float64(n)/sweeps)
+				share := 100 * float64(n) / of
+				if share < least || share > most {
+					t.Errorf("%s: the 95 %% interval holds the truth in %.1f %% of sweeps, want %v to %v", name, share, least, most)
+				}
+				t.Logf("%s: %.1f %%", name, share)
 			}
 		})
 	}

@@ -43,7 +43,7 @@ func (m Model) Diagnose() Diagnostics {
 	d.DurbinWatsonP = durbinWatsonP(d.DurbinWatson, jacobian)
 	if d.DurbinWatsonP < suspicious || d.RunsP < suspicious {
 		d.Warnings = append(d.Warnings, fmt.Sprintf(
-			"neighbouring residuals err alike (Durbin–Watson %s, p = %s; %d runs of signs, p = %s): the points bend otherwise than the model, or something drifted during the sweep; the intervals are too narrow",
+			"neighbouring residuals err alike (Durbin–Watson %s, %s; %d runs of signs, %s): the points bend otherwise than the model, or something drifted during the sweep; the intervals are too narrow",
 			quantity.Number(d.DurbinWatson), probability(d.DurbinWatsonP), d.Runs, probability(d.RunsP)))
 	}
 	return d

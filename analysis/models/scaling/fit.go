@@ -179,7 +179,7 @@ func (m Model) withoutBound(j int) string {
 	}
 	s := math.Sqrt(at.sum / float64(m.DF))
 	low, high := free.profile(at, j, m.t, s)
-	text := "; free of the bound it would be " + quantity.Estimate(m.estimate(at.theta[j], low, high), quantity.Plain)
+	text := "; free of the bound it would be " + quantity.Estimate(m.estimate(at.theta[j], low, high), quantity.Fine)
 	if j == 1 && high < 0 {
 		text += ", which is superlinear"
 	}
