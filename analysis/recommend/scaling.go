@@ -186,7 +186,7 @@ func (t attempt) world() hpa.World {
 		Unavailable: func(n int) int {
 			return portionOf(t.load.MaxUnavailable, n, false)
 		},
-		Disturbances: hpa.Disturb(load, t.load.Zones, failover),
+		Disturbances: hpa.Disturb(load, hpa.Losses{Zones: t.load.Zones, ZoneSkew: t.load.ZoneSkew, Failover: failover}),
 	}
 	if t.load.Connections > 0 {
 		known := map[int]float64{}

@@ -55,7 +55,7 @@ func TestHPAFor(t *testing.T) {
 			t.Errorf("%+v is cheaper than what was chosen, %+v", candidate, chosen)
 		}
 	}
-	if chosen.PodHours >= trial.FixedPodHours || trial.FixedReplicas != replicas.Value || len(trial.Series) < 60 {
+	if chosen.PodHours >= trial.FixedPodHours || trial.FixedReplicas != replicas.Value || len(trial.Series) < 50 {
 		t.Errorf("%g pod-hours with %d moments, want less than %g of %d replicas", chosen.PodHours, len(trial.Series), trial.FixedPodHours, trial.FixedReplicas)
 	}
 	for _, words := range []string{"from 5\u00a0000/s to the planned 30\u00a0000/s", "rule of thumb", "pod-hours"} {

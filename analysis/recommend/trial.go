@@ -52,7 +52,7 @@ type TrialMoment struct {
 }
 
 // seriesSize is how many moments of the chosen setting are kept.
-const seriesSize = 120
+const seriesSize = 60
 
 func (t attempt) trial(c hpa.Choice, w hpa.World) *Trial {
 	best := c.Candidates[c.Best].Outcome
@@ -100,8 +100,8 @@ func disturbanceWords(list []hpa.Disturbance, load Load) string {
 			words = append(words, fmt.Sprintf("a rolling update with %s missing and %s more%s", orPortion(load.MaxUnavailable), orPortion(load.MaxSurge), at))
 		case d.Factor > 0:
 			words = append(words, fmt.Sprintf("another cluster lost, and %.3g times the load%s", d.Factor, at))
-		case d.Share > 0:
-			words = append(words, fmt.Sprintf("one of %d zones lost%s", load.Zones, at))
+		case d.Zones > 0:
+			words = append(words, fmt.Sprintf("one of %d zones lost%s", d.Zones, at))
 		default:
 			words = append(words, "a replica lost"+at)
 		}

@@ -32,9 +32,9 @@ func TestGrowth(t *testing.T) {
 
 func TestDisturb(t *testing.T) {
 	load := Ramp(1000, 4000)
-	got := Disturb(load, 3, 1)
+	got := Disturb(load, Losses{Zones: 3})
 	// The trough comes first at 0; the top lasts from 75 min to 195 min.
-	want := []Disturbance{{At: 0, Lost: 1}, {At: 75 * time.Minute, Share: 1.0 / 3}, {At: 105 * time.Minute, Update: true}}
+	want := []Disturbance{{At: 0, Lost: 1}, {At: 75 * time.Minute, Zones: 3}, {At: 105 * time.Minute, Update: true}}
 	if len(got) != len(want) {
 		t.Fatalf("%+v, want %+v", got, want)
 	}
@@ -43,21 +43,24 @@ func TestDisturb(t *testing.T) {
 			t.Errorf("%+v, want %+v", got[i], want[i])
 		}
 	}
-	if got := Disturb(load, 1, 1)[1]; got != (Disturbance{At: 75 * time.Minute, Lost: 1}) {
+	if got := Disturb(load, Losses{Zones: 1})[1]; got != (Disturbance{At: 75 * time.Minute, Lost: 1}) {
 		t.Errorf("with one zone %+v, want a replica lost", got)
 	}
+	if got := Disturb(load, Losses{Zones: 3, ZoneSkew: 2, Failover: 2}); len(got) != 4 || got[1].Skew != 2 || got[2] != (Disturbance{At: 105 * time.Minute, Factor: 2}) || !got[3].Update {
+		t.Errorf("with a cluster that may be lost %+v", got)
+	}
 	// In twenty minutes there is room for one, and none after the end.
-	if got := Disturb(flat(5, 20*time.Minute), 1, 1); len(got) != 1 || got[0].At != 0 {
+	if got := Disturb(flat(5, 20*time.Minute), Losses{}); len(got) != 1 || got[0].At != 0 {
 		t.Errorf("in twenty minutes %+v, want one", got)
 	}
-	if got := Disturb(nil, 1, 1); got != nil {
+	if got := Disturb(nil, Losses{Zones: 1}); got != nil {
 		t.Errorf("without a load %+v", got)
 	}
 }
 
 func TestChoose(t *testing.T) {
 	w := world(Ramp(6000, 30000))
-	w.Disturbances = Disturb(w.Load, 3, 1)
+	w.Disturbances = Disturb(w.Load, Losses{Zones: 3})
 	search := Search{Targets: []int{70, 20, 30, 40, 50, 60}, Fewest: 1, Most: 20, Max: 40, SeriesSize: 60}
 	got, err := w.Choose(search)
 	if err != nil {
@@ -120,7 +123,7 @@ func TestChooseBears(t *testing.T) {
 
 func TestChooseRates(t *testing.T) {
 	w := world(Ramp(6000, 30000))
-	w.Disturbances = Disturb(w.Load, 1, 1)
+	w.Disturbances = Disturb(w.Load, Losses{Zones: 1})
 	got, err := w.Choose(Search{RPS: []float64{1000, 2000, 3000, 4000}, Fewest: 1, Most: 20, Max: 40})
 	if err != nil || got.Best < 0 {
 		t.Fatalf("%+v, %v", got, err)

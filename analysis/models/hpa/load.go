@@ -147,7 +147,8 @@ func (c *cursor) until(t time.Duration) (before, highest float64) {
 type Disturbance struct {
 	At     time.Duration
 	Lost   int     // so many replicas fail
-	Share  float64 // or this share of them, rounded up: those of a zone
+	Zones  int     // the fullest of so many zones is lost; 0: none is
+	Skew   int     // by how many replicas these zones may differ; 0: by one
 	Update bool    // a rolling update begins
 	Factor float64 // another cluster is lost, and the load is this many times what it was; 0: none is
 }
@@ -159,18 +160,30 @@ const clusterGone = 15 * time.Minute
 // next begins.
 const apart = 30 * time.Minute
 
+// fullest is the number of replicas in the fullest of the zones, of so many in all.
+func (d Disturbance) fullest(replicas int) int {
+	return (replicas + (d.Zones-1)*max(d.Skew, 1)) / d.Zones
+}
+
+// Losses are what may be lost.
+type Losses struct {
+	Zones    int     // one of so many; below 2: none
+	ZoneSkew int     // by how many replicas they may differ; 0: by one
+	Failover float64 // the load is so many times what it was when another cluster is lost; up to 1: there is none
+}
+
 // Disturb returns the disturbances that a load has to stand: with two zones or more
-// one of them lost at the highest rate, else a replica; with a failover above 1 another
-// cluster lost, so that the load is that many times what it was; a replica lost at the
-// lowest rate; and a rolling update. Each is half an hour from the others, at the best
-// rate that is left; what does not fit into a short load is left out, the last first.
-func Disturb(load []Point, zones int, failover float64) []Disturbance {
+// one of them lost at the highest rate, else a replica; another cluster lost; a
+// replica lost at the lowest rate; and a rolling update. Each is half an hour from
+// the others, at the best rate that is left; what does not fit into a short load is
+// left out, the last first.
+func Disturb(load []Point, losses Losses) []Disturbance {
 	if CheckLoad(load) != nil {
 		return nil
 	}
 	lost := Disturbance{Lost: 1}
-	if zones > 1 {
-		lost = Disturbance{Share: 1 / float64(zones)}
+	if losses.Zones > 1 {
+		lost = Disturbance{Zones: losses.Zones, Skew: losses.ZoneSkew}
 	}
 	var out []Disturbance
 	place := func(d Disturbance, better func(a, b float64) int) {
@@ -181,8 +194,8 @@ func Disturb(load []Point, zones int, failover float64) []Disturbance {
 	}
 	highest := func(a, b float64) int { return cmp.Compare(b, a) }
 	place(lost, highest)
-	if failover > 1 {
-		place(Disturbance{Factor: failover}, highest)
+	if losses.Failover > 1 {
+		place(Disturbance{Factor: losses.Failover}, highest)
 	}
 	place(Disturbance{Lost: 1}, cmp.Compare[float64])
 	place(Disturbance{Update: true}, highest)

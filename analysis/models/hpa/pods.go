@@ -40,7 +40,10 @@ func (s *simulation) disturb() {
 		if d.Factor > 0 {
 			s.factor, s.factorEnds = d.Factor, s.now+clusterGone
 		}
-		lost := d.Lost + int(math.Ceil(d.Share*float64(total)-1e-9))
+		lost := d.Lost
+		if d.Zones > 0 {
+			lost += d.fullest(total)
+		}
 		// Those that carry the load go first: that is the worse case.
 		for i := 0; i < len(s.pods) && lost > 0; i++ {
 			lost -= s.take(i, lost)

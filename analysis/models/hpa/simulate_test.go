@@ -144,9 +144,11 @@ func TestSimulateDisturbances(t *testing.T) {
 	}{
 		{"a replica", Disturbance{At: 10 * time.Minute, Lost: 1}, 5, 12000.0 / 4 / 4000, 0, 60},
 		// Three of five carry 4 000/s each: just safe. A zone of three: two of five.
-		{"a zone of three", Disturbance{At: 10 * time.Minute, Share: 1.0 / 3}, 5, 1, 0, 60},
+		{"a zone of three", Disturbance{At: 10 * time.Minute, Zones: 3}, 5, 1, 0, 60},
+		// Which may differ by two: three of five. The two left carry 6 000/s each.
+		{"an uneven zone of three", Disturbance{At: 10 * time.Minute, Zones: 3, Skew: 2}, 5, 1.5, 75, 60},
 		// Two of five carry 6 000/s each until the others have started and got their share.
-		{"a zone of two", Disturbance{At: 10 * time.Minute, Share: 0.5}, 5, 1.5, 75, 60},
+		{"a zone of two", Disturbance{At: 10 * time.Minute, Zones: 2}, 5, 1.5, 75, 60},
 		// ⌈5/4⌉ = 2 more start, ⌊5/4⌋ = 1 may be missing: four carry it.
 		{"an update", Disturbance{At: 10 * time.Minute, Update: true}, 5, 12000.0 / 4 / 4000, 0, 60},
 		// Twice the load for a quarter of an hour; it is at its most already.
@@ -258,7 +260,7 @@ func TestWorldCheck(t *testing.T) {
 // A week with looks every 15 s, twenty settings: has to be far below a second.
 func BenchmarkWeek(b *testing.B) {
 	w := world(week())
-	w.Disturbances = Disturb(w.Load, 3, 1)
+	w.Disturbances = Disturb(w.Load, Losses{Zones: 3})
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range 20 {
