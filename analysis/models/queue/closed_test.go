@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// published are closed networks of textbooks, with the residence times and queue
-// lengths of their last population. A residence time is that of all visits.
+// Closed networks of textbooks, with the residence times and queue lengths of their
+// last population. A residence time is that of all visits.
 func TestClosedPublished(t *testing.T) {
 	for _, test := range []struct {
 		name       string
@@ -39,7 +39,7 @@ func TestClosedPublished(t *testing.T) {
 		},
 		{
 			// Response times per visit: 0.373, 4.854, 0.300.
-			name: "Jain, The art of computer systems performance analysis, 1991, example 34.2: a timesharing system",
+			name: "Jain, The art of computer systems performance analysis, 1991, example 34.2, p. 577: a timesharing system",
 			network: Closed{ThinkSeconds: 4, Stations: []Station{
 				{DemandSeconds: 16 * 0.125}, {DemandSeconds: 10 * 0.3}, {DemandSeconds: 5 * 0.2},
 			}},
@@ -82,10 +82,10 @@ func repairman(n, c int, z, demand float64) (rps, response float64) {
 	return rps, float64(n)/rps - z
 }
 
-// The case on which the usual load-dependent recursion breaks down: eight servers
-// of four seconds, ten seconds to think. Casale, "A note on stable flow-equivalent
-// aggregation in closed networks", 2008, shows its response times turn to nonsense
-// beyond some 40 requests.
+// The case with which Marzolla's Octave package queueing demonstrates that the usual
+// load-dependent recursion breaks down (qncscmva, after Casale, "A note on stable
+// flow-equivalent aggregation in closed networks", 2008): eight servers of four
+// seconds, ten seconds to think.
 func TestClosedIsStable(t *testing.T) {
 	for _, test := range []struct {
 		name      string

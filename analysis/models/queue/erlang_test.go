@@ -21,7 +21,7 @@ func TestErlangB(t *testing.T) {
 		{"exact fraction of the sum: 4/109", 2, 5, 4.0 / 109, 1e-15},
 		{"the Erlang Calculator's manual: 15 lines carry 8.108 erlang at 1 %", 8.108, 15, 0.01, 2e-6},
 		{"published tables: 10 lines carry 4.461 erlang at 1 %", 4.461, 10, 0.01, 5e-6},
-		// Far beyond where powers and factorials overflow: B(n, n) ≈ √(2 ÷ πn) ÷ (1 + (2/3)·√(2 ÷ πn)),
+		// Far beyond where powers and factorials overflow: B(n, n) ≈ 1 ÷ (√(πn/2) + 2/3),
 		// Jagerman, "Some properties of the Erlang loss function", 1974.
 		{"asymptotics of 10^4", 1e4, 1e4, 0.0079365, 1e-6},
 	} {
@@ -96,8 +96,7 @@ func TestServers(t *testing.T) {
 		// Wolfram's reference of ErlangC: 30 calls an hour of five minutes each, 90 % not
 		// delayed; exact fractions give C(2.5, 5) = 0.1304 and C(2.5, 6) = 0.0474.
 		{"a support centre", 30.0 / 3600, 300, 0, 0.1, 6},
-		// Least c by hand of c = 1 + 4.0·√1 and the curve C: P(wait) ≤ 1 % of one erlang
-		// is C(1, 5) = 0.00383 after C(1, 4) = 0.0204.
+		// By hand: C(1, 4) = 0.0204, C(1, 5) = 0.0038.
 		{"one erlang", 10, 0.1, 0, 0.01, 5},
 		// One server, ρ = 0.5: P(W > t) = 0.5·e^(−5t) = 0.1 at t = 0.322.
 		{"one server is enough with patience", 5, 0.1, 0.33, 0.1, 1},
