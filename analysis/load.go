@@ -92,6 +92,11 @@ type ConnectionSummary struct {
 	LocalPorts      int                      `json:"localPorts,omitempty"` // distinct ones that were used
 	OpenFailed      int64                    `json:"openFailed,omitempty"` // times that a connection could not be opened again
 	OpenError       string                   `json:"openError,omitempty"`  // why, the first time
+	// ResumedHandshakes is how many of the TLS handshakes resumed a session, and
+	// KeyExchanges how many agreed on each group.
+	ResumedHandshakes int64            `json:"resumedHandshakes,omitempty"`
+	KeyExchanges      map[string]int64 `json:"keyExchanges,omitempty"`
+	ProtocolError     string           `json:"protocolError,omitempty"` // why a connection was given up, the first time
 }
 
 // GeneratorSummary is what the load cost the generator.
@@ -205,6 +210,14 @@ func connectionSummary(load examined, phases []examined) ConnectionSummary {
 		out.Retried += p.Connection.Retried
 		out.OpenFailed += p.Connection.OpenFailed
 		out.OpenError = cmp.Or(out.OpenError, p.Connection.OpenError)
+		out.ProtocolError = cmp.Or(out.ProtocolError, p.Connection.ProtocolError)
+		out.ResumedHandshakes += p.Connection.ResumedHandshakes
+		for group, n := range p.Connection.KeyExchanges {
+			if out.KeyExchanges == nil {
+				out.KeyExchanges = map[string]int64{}
+			}
+			out.KeyExchanges[group] += n
+		}
 		connect = append(connect, openingTimes(p.Connection.ConnectTimes, p.Connection.ConnectSeconds))
 		handshake = append(handshake, openingTimes(p.Connection.HandshakeTimes, p.Connection.HandshakeSeconds))
 		idle = append(idle, p.Connection.LostIdleSeconds...)

@@ -299,6 +299,20 @@ func (o openings) take(facts *record.Connections) {
 	o.handshakes.Reset()
 }
 
+// countAgreed counts a TLS handshake in facts.
+func countAgreed(facts *record.Connections, agreed dial.Agreement) {
+	if agreed.Resumed {
+		facts.ResumedHandshakes++
+	}
+	if agreed.Curve == "" {
+		return
+	}
+	if facts.KeyExchanges == nil {
+		facts.KeyExchanges = map[string]int64{}
+	}
+	facts.KeyExchanges[agreed.Curve]++
+}
+
 // timesOf lists what a histogram of nanoseconds holds; nil when it is empty.
 func timesOf(h *hdrhistogram.Histogram) *record.Times {
 	if h.TotalCount() == 0 {

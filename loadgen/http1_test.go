@@ -102,7 +102,8 @@ func TestHTTP1(t *testing.T) {
 			return p.Counts.Answered == 0 && p.Counts.TimedOut > 4 && p.Connection.Opened > 4
 		}},
 		{"breach", "GET", say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", true), func(p record.Phase) bool {
-			return p.Counts.Answered == 0 && p.Counts.Failed > 0 && p.Errors["protocol-error"] == p.Counts.Failed
+			return p.Counts.Answered == 0 && p.Counts.Failed > 0 && p.Errors["protocol-error"] == p.Counts.Failed &&
+				strings.Contains(strings.ToLower(p.Connection.ProtocolError), "content-length")
 		}},
 	}
 	for _, tt := range tests {

@@ -145,6 +145,7 @@ func (w *worker) attach(place int, o opened) error {
 	if sealed {
 		o.link.Share(w.sealed)
 		w.facts.TLSVersion, w.facts.CipherSuite = agreed.Version, agreed.Suite
+		countAgreed(&w.facts, agreed)
 	}
 	w.settle(l)
 	if old := p.old; old != nil {
@@ -209,6 +210,7 @@ func (w *worker) receive(l *link) int64 {
 			failure := l.conn.Ingest(w.buffer[:n], at)
 			w.drain(l, at)
 			if failure != nil {
+				w.facts.ProtocolError = cmp.Or(w.facts.ProtocolError, failure.Error())
 				w.push(l) // the GOAWAY
 				w.drop(l, exchange.ProtocolError)
 				return now

@@ -30,8 +30,8 @@ type memoryReport struct {
 	// What is resident but for the pages of files, of which a test has others than a
 	// product: after a third of the time, at the end, and the most after any interval.
 	Early, Late, Peak int64
-	Answered    int64
-	Failure     string
+	Answered          int64
+	Failure           string
 }
 
 // resident notes how much is resident after so many intervals, and after each one

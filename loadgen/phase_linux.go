@@ -252,6 +252,14 @@ func addConnections(to *record.Connections, c record.Connections) {
 	to.Retried += c.Retried
 	to.OpenFailed += c.OpenFailed
 	to.OpenError = cmp.Or(to.OpenError, c.OpenError)
+	to.ProtocolError = cmp.Or(to.ProtocolError, c.ProtocolError)
+	to.ResumedHandshakes += c.ResumedHandshakes
+	for group, n := range c.KeyExchanges {
+		if to.KeyExchanges == nil {
+			to.KeyExchanges = map[string]int64{}
+		}
+		to.KeyExchanges[group] += n
+	}
 	to.LocalPorts += c.LocalPorts
 	to.LostIdleSeconds = appendUpTo(to.LostIdleSeconds, c.LostIdleSeconds, maxConnectTimes)
 	if c.MaxStreams > 0 && (to.MaxStreams == 0 || c.MaxStreams < to.MaxStreams) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -449,6 +450,21 @@ func TestTLS(t *testing.T) {
 	}
 	if facts.Connection.TLSVersion != "TLS 1.3" || facts.Connection.CipherSuite == "" || len(facts.Connection.HandshakeSeconds) != 4 || facts.Connection.HandshakeTimes.N() != 4 {
 		t.Errorf("connections %+v", facts.Connection)
+	}
+
+	if got := facts.Connection; got.ResumedHandshakes != 0 || !maps.Equal(got.KeyExchanges, map[string]int64{"X25519MLKEM768": 4}) {
+		t.Errorf("%d handshakes resumed, key exchanges %v; want none, and four by X25519MLKEM768", got.ResumedHandshakes, got.KeyExchanges)
+	}
+	resumed := plan
+	resumed.Endpoint.TLS.Resume, resumed.Endpoint.TLS.Curves, resumed.Connections.MaxRequests = true, []string{"P-256"}, 10
+	facts, err = loadgen.Run(context.Background(), resumed, scenarios.Phase{
+		Process: scenarios.Constant, Rate: scenarios.PerSecond(400), Duration: 500 * time.Millisecond,
+	}, nil, loadgen.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := facts.Connection; got.ResumedHandshakes == 0 || got.ResumedHandshakes >= got.Opened || got.KeyExchanges["P-256"] != got.Opened || len(got.KeyExchanges) != 1 {
+		t.Errorf("of %d connections %d resumed, key exchanges %v; want all but the first ones, and P-256 alone", got.Opened, got.ResumedHandshakes, got.KeyExchanges)
 	}
 
 	plan.Endpoint.TLS.CAFile = ""

@@ -242,7 +242,17 @@ func connectionsSection(l analysis.LoadSummary) Section {
 		values = append(values, KeyValue{"Could not connect", fmt.Sprintf("%s times; the first time: %s", quantity.Count(c.OpenFailed), OneLine(c.OpenError))})
 	}
 	if c.TLSVersion != "" {
-		values = append(values, KeyValue{"TLS", c.TLSVersion + ", " + c.CipherSuite}, KeyValue{"TLS handshake", spread(c.HandshakeSeconds)})
+		agreed := c.TLSVersion + ", " + c.CipherSuite
+		for _, group := range slices.Sorted(maps.Keys(c.KeyExchanges)) {
+			agreed += fmt.Sprintf(", %s × %s", group, quantity.Count(c.KeyExchanges[group]))
+		}
+		if c.ResumedHandshakes > 0 {
+			agreed += fmt.Sprintf("; %s handshakes resumed a session", quantity.Count(c.ResumedHandshakes))
+		}
+		values = append(values, KeyValue{"TLS", agreed}, KeyValue{"TLS handshake", spread(c.HandshakeSeconds)})
+	}
+	if c.ProtocolError != "" {
+		values = append(values, KeyValue{"Broke the protocol", OneLine(c.ProtocolError)})
 	}
 	if c.GoAways > 0 || c.Retried > 0 {
 		values = append(values, KeyValue{"Sent away", fmt.Sprintf("%s times by GOAWAY; %s requests were sent again", quantity.Count(c.GoAways), quantity.Count(c.Retried))})

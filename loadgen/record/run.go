@@ -220,6 +220,13 @@ type Connections struct {
 	// the first time.
 	OpenFailed int64  `json:"openFailed,omitempty"`
 	OpenError  string `json:"openError,omitempty"`
+	// ResumedHandshakes is how many of the TLS handshakes resumed a session, and
+	// KeyExchanges how many agreed on each group, by the names that tls.curves has.
+	ResumedHandshakes int64            `json:"resumedHandshakes,omitempty"`
+	KeyExchanges      map[string]int64 `json:"keyExchanges,omitempty"`
+	// ProtocolError is why a connection was given up that broke the protocol, the
+	// first time.
+	ProtocolError string `json:"protocolError,omitempty"`
 }
 
 // Times is a distribution of durations with two significant digits: Counts[i] of
