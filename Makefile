@@ -64,8 +64,8 @@ bench: ## run the benchmarks that match BENCH, each for BENCHTIME (1s)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -p 1 ./...
 
 .PHONY: evidence
-evidence: build ## repeat quick sizings on real Envoy and the stand-in for docs/sizing.md (a quarter of an hour, on a quiet machine)
-	$(GO) run ./cmd/evidence -binary bin/sailplan -out docs/sizing.md
+evidence: build ## repeat quick sizings of many labs for docs/accuracy.md and docs/sizing.md (an hour, on a quiet machine)
+	$(GO) run ./cmd/evidence -binary bin/sailplan -accuracy docs/accuracy.md -sizing docs/sizing.md
 
 # What Debian packages comes from there, the rest through the package managers of
 # their languages; a peer that can't be had is left out, and the page says so.

@@ -12,8 +12,8 @@ import (
 // Confidence is the confidence of every interval unless something else is said.
 const Confidence = 0.95
 
-// z returns the two-sided normal critical value.
-func z(confidence float64) float64 { return distuv.UnitNormal.Quantile(0.5 + confidence/2) }
+// Z returns the two-sided normal critical value.
+func Z(confidence float64) float64 { return distuv.UnitNormal.Quantile(0.5 + confidence/2) }
 
 // SamplesFor returns how many independent observations the interval of the
 // q-quantile needs at 95 %: below that its upper end would be the largest
@@ -38,7 +38,7 @@ func SamplesFor(q float64) int {
 	}
 	tail := math.Min(q, 1-q)
 	// Solves n·tail − z·√(n·q(1−q)) = 2 for √n.
-	c := z(Confidence) * math.Sqrt(q*(1-q))
+	c := Z(Confidence) * math.Sqrt(q*(1-q))
 	root := (c + math.Sqrt(c*c+8*tail)) / (2 * tail)
 	n := math.Ceil(root*root - 1e-9)
 	if n > 1e15 {
@@ -56,7 +56,7 @@ func Quantile(d Distribution, q, confidence float64) Estimate {
 	if need := SamplesFor(q); n < int64(need) {
 		return NotEstimable(int(n), fmt.Sprintf("%s needs at least %d answers, there were %d", QuantileName(q), need, n))
 	}
-	half := z(confidence) * math.Sqrt(float64(n)*q*(1-q))
+	half := Z(confidence) * math.Sqrt(float64(n)*q*(1-q))
 	low := int64(math.Floor(float64(n)*q - half))
 	high := int64(math.Ceil(float64(n)*q+half)) + 1
 	if math.IsInf(d.Quantile(q), 1) {
