@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/recommend"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
@@ -88,7 +89,7 @@ func recommended() analysis.Result {
 		Components: []analysis.Component{gateway(), sidecar(), service()},
 		ConnectionPool: &analysis.ConnectionPool{
 			TCP:  analysis.PoolTCP{MaxConnections: 100, ConnectTimeout: "1s"},
-			HTTP: analysis.PoolHTTP{HTTP1MaxPendingRequests: 128, HTTP2MaxRequests: 256, MaxRequestsPerConnection: 0},
+			HTTP: analysis.PoolHTTP{HTTP1MaxPendingRequests: 128, HTTP2MaxRequests: 256, MaxRequestsPerConnection: 0, MaxRetries: 12, IdleTimeout: "60s"},
 			Host: "checkout.default.svc.cluster.local",
 			Reasons: map[string]string{
 				"tcp.maxConnections":            "at most 16 were open at once; 100 leaves room for a reconnect of every gateway",
@@ -96,8 +97,16 @@ func recommended() analysis.Result {
 				"http.http1MaxPendingRequests":  "half of http2MaxRequests: what may wait while connections open",
 				"http.http2MaxRequests":         "at most 61 in flight at the planned rate per gateway; twice that, rounded up to a power of two",
 				"http.maxRequestsPerConnection": "no limit: a limit of 100 opened 10 connections a second for nothing",
+				"http.maxRetries":               "what is in flight to one pod, which is tried again when it is lost",
+				"http.idleTimeout":              "pauses are shorter than that",
 			},
+			TripSeconds: 0.27,
 		},
+		Staged: []analysis.Staged{
+			{Component: "gateway", Setting: "limits.memory", From: "256Mi", Steps: []string{"192Mi", "144Mi", "128Mi"}, Check: "over a week the working set stays below 80 % of the limit"},
+			{Setting: "http.http2MaxRequests", From: "1000", Steps: []string{"700", "490", "343", "256"}, Check: "over a day nothing is shed"},
+		},
+		Costs: costs(),
 		Verification: &analysis.Verification{
 			PredictedRps: est(1240, 1180, 1300, 9), MeasuredRps: est(1203, 1190, 1216, 6), RelativeError: 0.0308, Tolerance: 0.2,
 			ObjectiveHeldBelow:   &analysis.ProofPoint{Rps: 1143, Holds: true, Expected: true, Valid: true, Reason: "p99 was 31.2 ms, errors 0 %", Phase: 17},
@@ -133,15 +142,54 @@ func gateway() analysis.Component {
 		},
 		Replicas: &analysis.Replicas{
 			Value: 57, CarriesPlannedRate: 38, SurvivesReplicaLoss: 39, SurvivesZoneLoss: 57,
+			SurvivesRollingUpdate: 50, MostDuringUpdate: 72, Zones: 3, ZoneSkew: 1, MaxUnavailable: "25%", MaxSurge: "25%",
 			Reason: "36 261/s ÷ 960/s = 38; with one of three zones lost, two thirds of 57 still carry it",
+			Basis:  replicasBasis(),
 		},
 		Resources: &analysis.Resources{
 			Requests: analysis.Quantities{CPU: "240m", Memory: "64Mi"}, Limits: analysis.Quantities{CPU: "300m", Memory: "128Mi"},
-			Reason: "the request is the use at operating capacity (0.225 cores) and a margin; the limits are those that were measured",
+			Concurrency: 1, ConnectionsRunOut: 1840,
+			Throttling: &recommend.Throttling{UnthrottledRps: 900, UnthrottledP99Seconds: 0.0231, ThrottledRps: 1100, ThrottledP99Seconds: 0.0298, ThrottledRatio: 0.22},
+			Reason:     "the request is the use at operating capacity (0.225 cores) and a margin; the limits are those that were measured",
 		},
 		HPA: &analysis.HPA{
 			MinReplicas: 20, MaxReplicas: 86, TargetCPUUtilization: 63,
 			Reason: "63 % of the request is the use at two thirds of the operating capacity, so that a lost zone is survived while new replicas start",
+		},
+	}
+}
+
+func replicasBasis() analysis.Basis {
+	return analysis.Basis{
+		BoundBy: "zone-loss", RunnerUp: "rolling-update",
+		Constraints: []recommend.Constraint{
+			{By: "zone-loss", Value: 57, Why: "one of 3 zones lost"},
+			{By: "rolling-update", Value: 50, Why: "a rolling update going on"},
+			{By: "replica-loss", Value: 39, Why: "one replica lost"},
+			{By: "nothing-lost", Value: 38, Why: "the planned rate with nothing lost"},
+		},
+		Inputs: []recommend.Value{
+			{Name: "planned", Value: 36261.25, Unit: "/s", From: "the rate to plan for"},
+			{Name: "safe", Value: 960, Unit: "/s", From: "what a replica carries, the safe end; bound by cpu-75%"},
+			{Name: "zones", Value: 3, From: "demand.zones"},
+		},
+		WouldChange: []string{"what a replica carries: a tenth less asks for 42 with nothing lost", "without the loss of a zone, 50 would do"},
+		Explain: []recommend.Step{
+			{Step: "replicas that carry it with nothing lost", Name: "needed", Formula: "ceil(planned / safe)", Values: map[string]float64{"planned": 36261.25, "safe": 960}, Result: 38},
+			{Step: "replicas so that a zone may be lost", Name: "zoneLoss", Formula: "zones * ceil(needed / (zones - 1))", Values: map[string]float64{"zones": 3, "needed": 38}, Result: 57},
+		},
+	}
+}
+
+func costs() *analysis.Costs {
+	return &analysis.Costs{
+		Currency: "USD", RateRps: 12000, RateFrom: "today's peak",
+		Recommended: &recommend.Cost{PerHour: 0.2174, PerMillionRequests: 0.00503}, AtHorizon: &recommend.Cost{PerHour: 0.5508, PerMillionRequests: 0.00506},
+		Components: []string{"gateway", "sidecar"},
+		Notes:      []string{"what it costs now is not known: replicas and requests of sidecar are not declared (demand.today, or observe.components of a target)"},
+		Basis: analysis.Basis{
+			BoundBy: "recommended", Inputs: []recommend.Value{{Name: "cpuHour", Value: 0.0316, From: "prices.cpuHour, of a core"}, {Name: "cpuA", Value: 0.24, Unit: "cores", From: "gateway: recommended CPU request"}},
+			Explain: []recommend.Step{{Step: "gateway: an hour of a replica", Name: "eachA", Formula: "cpuA * cpuHour", Values: map[string]float64{"cpuA": 0.24, "cpuHour": 0.0316}, Result: 0.007584}},
 		},
 	}
 }
@@ -167,8 +215,8 @@ func sidecar() analysis.Component {
 			Reason: "36 261/s ÷ 2 700/s = 14; 21 survive the loss of one of three zones",
 		},
 		Resources: &analysis.Resources{
-			Requests: analysis.Quantities{CPU: "520m", Memory: "64Mi"}, Limits: analysis.Quantities{Memory: "128Mi"},
-			Reason: "no CPU limit was measured, so none is recommended",
+			Requests: analysis.Quantities{CPU: "520m", Memory: "64Mi"}, Limits: analysis.Quantities{CPU: "1", Memory: "128Mi"}, Concurrency: 1,
+			Reason: "it was measured without a CPU limit; with one worker thread it cannot use more than 1 core",
 		},
 		HPA:   &analysis.HPA{MinReplicas: 8, MaxReplicas: 32, TargetCPUUtilization: 60, Reason: "60 % keeps the p99 objective while new replicas start"},
 		Notes: []string{"one sidecar runs in each pod of the service: these are the pods that the sidecars need"},
@@ -279,7 +327,7 @@ func infeasible() analysis.Result {
 		c.SLOEdgeRps = stat.NotEstimable(3, "the lowest rate misses the objective")
 		c.CapacityPerReplicaRps = analysis.Capacity{Estimate: stat.NotEstimable(3, "the lowest rate misses the objective")}
 	}
-	r.ConnectionPool, r.Verification = nil, nil
+	r.ConnectionPool, r.Verification, r.Staged, r.Costs = nil, nil, nil, nil
 	r.Phases = r.Phases[:3]
 	return r
 }
@@ -324,7 +372,7 @@ func invalid() analysis.Result {
 	for i := range r.Components {
 		r.Components[i].Replicas, r.Components[i].Resources, r.Components[i].HPA = nil, nil, nil
 	}
-	r.ConnectionPool, r.Verification = nil, nil
+	r.ConnectionPool, r.Verification, r.Staged, r.Costs = nil, nil, nil, nil
 	return r
 }
 
@@ -362,6 +410,7 @@ func loadHeld() analysis.Result {
 	r := recommended()
 	r.Command, r.Outcome, r.OutcomeReason, r.Quick = "run", analysis.Held, "p99 was 24.6 ms of 50 ms allowed.", false
 	r.Components, r.ConnectionPool, r.Verification, r.SLOEdge, r.Demand = nil, nil, nil, analysis.SLOEdge{}, analysis.Demand{}
+	r.Staged, r.Costs = nil, nil
 	r.Warnings = nil
 	r.Phases = []analysis.PhaseSummary{r.Phases[1], r.Phases[4]}
 	r.Phases[1].Kind, r.Phases[1].Name = "load", "load"

@@ -21,11 +21,15 @@ func Sizing(result analysis.Result, rec *record.Record) Document {
 	}
 	d.add(answer(result))
 	d.add(poolSection(result))
+	d.add(stagedSection(result))
+	d.add(costsSection(result))
 	d.add(capacitySection(result))
 	d.add(proofSection(result))
 	d.add(validitySection(result, rec))
 	d.add(chartSection(result, rec))
 	d.add(candidateSection(result))
+	d.add(whySection(result))
+	d.add(arithmeticSection(result))
 	d.add(costSection(result))
 	d.add(phaseSection(result))
 	d.add(reproduceSection(result, rec))
@@ -230,6 +234,13 @@ func componentRows(c analysis.Component) []Row {
 		add("replicas", strconv.Itoa(r.Value), r.Reason)
 		add("… needed", strings.Join([]string{replicas(r.CarriesPlannedRate), replicas(r.SurvivesReplicaLoss), replicas(r.SurvivesZoneLoss)}, " / "),
 			"with nothing lost / with one replica lost / with one zone lost")
+		if r.SurvivesRollingUpdate > 0 {
+			needed, why := []string{replicas(r.SurvivesRollingUpdate), replicas(r.MostDuringUpdate)}, "during a rolling update / and as many there may be then"
+			if r.SurvivesClusterLoss > 0 {
+				needed, why = append(needed, replicas(r.SurvivesClusterLoss)), why+" / with one cluster lost"
+			}
+			add("… needed", strings.Join(needed, " / "), why)
+		}
 	} else {
 		why := "not sized"
 		if len(c.Notes) > 0 {
@@ -243,6 +254,12 @@ func componentRows(c analysis.Component) []Row {
 	if r := c.Resources; r != nil {
 		add("requests", quantities(r.Requests), r.Reason)
 		add("limits", quantities(r.Limits), "")
+		if r.Concurrency > 0 {
+			add("threads", strconv.Itoa(r.Concurrency), "worker threads of the proxy (concurrency); they belong to this CPU limit")
+		}
+		if r.ConnectionsRunOut > 0 {
+			add("connections", "below "+quantity.Count(int64(r.ConnectionsRunOut)), "on a replica: with so many it runs out of memory")
+		}
 	}
 	if h := c.HPA; h != nil {
 		add("HPA", fmt.Sprintf("%d – %d at %d%s%%", h.MinReplicas, h.MaxReplicas, h.TargetCPUUtilization, quantity.NoBreak), h.Reason)
@@ -300,13 +317,7 @@ func poolSection(result analysis.Result) Section {
 		Caption: "connectionPool of the DestinationRule for " + orUnnamed(pool.Host),
 		Columns: []Column{{Title: "Field"}, {Title: "Measured with", Right: true}, {Title: "Recommended", Right: true, Strong: true}, {Title: "Why", Prose: true}},
 	}
-	for _, field := range []struct{ name, value string }{
-		{"tcp.maxConnections", poolNumber(pool.TCP.MaxConnections)},
-		{"tcp.connectTimeout", pool.TCP.ConnectTimeout},
-		{"http.http1MaxPendingRequests", poolNumber(pool.HTTP.HTTP1MaxPendingRequests)},
-		{"http.http2MaxRequests", poolNumber(pool.HTTP.HTTP2MaxRequests)},
-		{"http.maxRequestsPerConnection", poolNumber(pool.HTTP.MaxRequestsPerConnection)},
-	} {
+	for _, field := range poolRows(*pool) {
 		before := quantity.Absent
 		if p, ok := effective["connectionPool."+field.name]; ok {
 			before = policyValue(p.Value)
@@ -314,6 +325,24 @@ func poolSection(result analysis.Result) Section {
 		t.Rows = append(t.Rows, Row{Cells: []string{field.name, before, field.value, pool.Reasons[field.name]}})
 	}
 	return Section{Title: "Connection pool", Blocks: []Block{t}}
+}
+
+// poolRow is one field of a connectionPool as one sets it.
+type poolRow struct{ name, value string }
+
+func poolRows(pool analysis.ConnectionPool) []poolRow {
+	rows := []poolRow{
+		{"tcp.maxConnections", poolNumber(pool.TCP.MaxConnections)},
+		{"tcp.connectTimeout", pool.TCP.ConnectTimeout},
+		{"http.http1MaxPendingRequests", poolNumber(pool.HTTP.HTTP1MaxPendingRequests)},
+		{"http.http2MaxRequests", poolNumber(pool.HTTP.HTTP2MaxRequests)},
+		{"http.maxRequestsPerConnection", poolNumber(pool.HTTP.MaxRequestsPerConnection)},
+		{"http.maxRetries", poolNumber(pool.HTTP.MaxRetries)},
+	}
+	if pool.HTTP.IdleTimeout != "" {
+		rows = append(rows, poolRow{"http.idleTimeout", pool.HTTP.IdleTimeout})
+	}
+	return rows
 }
 
 // policyValue writes a limit that Envoy holds for "no limit" as such.

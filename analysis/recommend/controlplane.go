@@ -55,7 +55,7 @@ func ControlPlaneFor(in ControlPlane, load Load) *Replicas {
 		formula += ", reconnect"
 	}
 	x.step("replicas to run", "replicas", "", "max("+formula+")", float64(r.Value))
-	r.MostDuringUpdate = r.Value + portionOf(load.MaxSurge, r.Value, true)
+	r.setting(load)
 	words += fmt.Sprintf("; %d so that one may be lost", r.SurvivesReplicaLoss)
 	if in.Proxies > 0 && in.Within > 0 {
 		again := float64(in.Proxies) / float64(r.Value) / (math.Max(1, float64(r.Value-1)) * connects)

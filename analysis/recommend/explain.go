@@ -61,16 +61,13 @@ func (s Step) Numbers() string {
 		if !ok {
 			return name
 		}
-		return plainNumber(v)
+		return PlainNumber(v)
 	})
 }
 
-// ResultText returns the result with as many digits as Numbers has.
-func (s Step) ResultText() string { return plainNumber(s.Result) }
-
-// plainNumber writes a number with eight digits, which loses nothing that a
+// PlainNumber writes a number with eight digits, which loses nothing that a
 // recommendation depends on, and without an exponent.
-func plainNumber(v float64) string {
+func PlainNumber(v float64) string {
 	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 8, 64), 64)
 	if err != nil {
 		rounded = v

@@ -181,11 +181,19 @@ func ReplicasFor(capacity Capacity, load Load) (replicas *Replicas, why string) 
 	constraints := r.constraints(x, load, capacity)
 	r.Value = int(largest(constraints))
 	x.step("replicas to run", "replicas", "", "max("+r.formula()+")", float64(r.Value))
-	surge := portionOf(load.MaxSurge, r.Value, true)
-	r.MostDuringUpdate = r.Value + surge
+	r.setting(load)
 	r.Basis = x.basis(constraints, r.wouldChange(load, capacity)...)
 	r.Reason = r.words(load, capacity)
 	return r, ""
+}
+
+// setting notes what the number was reckoned with and has to be set as well.
+func (r *Replicas) setting(load Load) {
+	r.MostDuringUpdate = r.Value + portionOf(load.MaxSurge, r.Value, true)
+	r.MaxUnavailable, r.MaxSurge = string(orPortion(load.MaxUnavailable)), string(orPortion(load.MaxSurge))
+	if load.Zones > 1 {
+		r.Zones, r.ZoneSkew = load.Zones, max(load.ZoneSkew, 1)
+	}
 }
 
 // planSteps notes how the planned rate of this cluster comes about, and returns

@@ -132,6 +132,12 @@ type Replicas struct {
 	// just enough are left, at the safe end; 0 where connections do not matter or are
 	// not known.
 	HottestFactor float64 `json:"hottestFactor,omitempty"`
+	// What it was reckoned with: by how many replicas zones may differ, and how a
+	// rolling update goes on, as in a Deployment.
+	Zones          int    `json:"zones,omitempty"`
+	ZoneSkew       int    `json:"zoneSkew,omitempty"`
+	MaxUnavailable string `json:"maxUnavailable,omitempty"`
+	MaxSurge       string `json:"maxSurge,omitempty"`
 	Basis
 }
 

@@ -3,6 +3,7 @@ package manifests
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +15,9 @@ import (
 	"github.com/sailplan-io/sailplan/analysis"
 )
 
-func destinationRule(pool analysis.ConnectionPool) (object, error) {
+// destinationRule is the connection pool as an object; of a reduction that belongs
+// in steps it has the first.
+func destinationRule(pool analysis.ConnectionPool, staged []analysis.Staged) (object, error) {
 	settings := &istioapi.ConnectionPoolSettings{}
 	o := object{name: "destination-rule", comments: []comment{
 		{"spec/trafficPolicy/connectionPool", "Of each proxy that calls the host, and again of each sidecar in front of it. " +
@@ -29,26 +32,40 @@ func destinationRule(pool analysis.ConnectionPool) (object, error) {
 		{"http/http1MaxPendingRequests", pool.HTTP.HTTP1MaxPendingRequests, func(n int32) { http(settings).Http1MaxPendingRequests = n }},
 		{"http/http2MaxRequests", pool.HTTP.HTTP2MaxRequests, func(n int32) { http(settings).Http2MaxRequests = n }},
 		{"http/maxRequestsPerConnection", pool.HTTP.MaxRequestsPerConnection, func(n int32) { http(settings).MaxRequestsPerConnection = n }},
+		{"http/maxRetries", pool.HTTP.MaxRetries, func(n int32) { http(settings).MaxRetries = n }},
 	}
 	for _, limit := range limits {
 		switch {
 		case limit.n < 0 || limit.n > math.MaxInt32:
 			return object{}, fmt.Errorf("%s is %d, beyond what the field can hold", limit.field, limit.n)
 		case limit.n > 0:
-			limit.set(int32(limit.n))
-			o.explain(pool, limit.field)
+			n, words, err := firstNumber(staged, limit.field, limit.n)
+			if err != nil {
+				return object{}, err
+			}
+			limit.set(n)
+			o.explain(pool, limit.field, words)
 		}
 	}
-	if pool.TCP.ConnectTimeout != "" {
-		timeout, err := time.ParseDuration(pool.TCP.ConnectTimeout)
+	for _, d := range []struct {
+		field, text string
+		set         func(*durationpb.Duration)
+	}{
+		{"tcp/connectTimeout", pool.TCP.ConnectTimeout, func(d *durationpb.Duration) { tcp(settings).ConnectTimeout = d }},
+		{"http/idleTimeout", pool.HTTP.IdleTimeout, func(d *durationpb.Duration) { http(settings).IdleTimeout = d }},
+	} {
+		if d.text == "" {
+			continue
+		}
+		value, err := time.ParseDuration(d.text)
 		if err != nil {
-			return object{}, fmt.Errorf("tcp/connectTimeout: %w", err)
+			return object{}, fmt.Errorf("%s: %w", d.field, err)
 		}
-		if timeout < time.Millisecond || timeout%time.Millisecond != 0 {
-			return object{}, fmt.Errorf("tcp/connectTimeout is %s; Istio takes whole milliseconds from 1ms", timeout)
+		if value < time.Millisecond || value%time.Millisecond != 0 {
+			return object{}, fmt.Errorf("%s is %s; Istio takes whole milliseconds from 1ms", d.field, value)
 		}
-		tcp(settings).ConnectTimeout = durationpb.New(timeout)
-		o.explain(pool, "tcp/connectTimeout")
+		d.set(durationpb.New(value))
+		o.explain(pool, d.field, "")
 	}
 	if settings.Tcp == nil && settings.Http == nil {
 		o.comments = nil
@@ -88,10 +105,24 @@ func inMesh(host string) bool {
 	return len(parts) >= 4 && parts[2] == "svc"
 }
 
-// explain puts the reason of a field above it.
-func (o *object) explain(pool analysis.ConnectionPool, field string) {
+// explain puts the reason of a field above it, after what else there is to say.
+func (o *object) explain(pool analysis.ConnectionPool, field, first string) {
 	group, name, _ := strings.Cut(field, "/")
-	o.comments = append(o.comments, comment{"spec/trafficPolicy/connectionPool/" + field, pool.Reasons[group+"."+name]})
+	o.comments = append(o.comments, comment{"spec/trafficPolicy/connectionPool/" + field, strings.TrimSpace(first + " " + pool.Reasons[group+"."+name])})
+}
+
+// firstNumber is what to set of a limit now: all of it, or the first step towards
+// it, and then in words which steps follow.
+func firstNumber(staged []analysis.Staged, field string, n int) (int32, string, error) {
+	first, words := firstStep(staged, "", strings.Replace(field, "/", ".", 1))
+	if first == "" {
+		return int32(n), "", nil
+	}
+	value, err := strconv.ParseInt(first, 10, 32)
+	if err != nil {
+		return 0, "", fmt.Errorf("first step of %s: %w", field, err)
+	}
+	return int32(value), words, nil
 }
 
 func tcp(s *istioapi.ConnectionPoolSettings) *istioapi.ConnectionPoolSettings_TCPSettings {

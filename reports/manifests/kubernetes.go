@@ -8,11 +8,8 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-
-	"istio.io/api/annotation"
 
 	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/scenarios"
@@ -111,85 +108,4 @@ func disruptionBudget(c analysis.Component, name string) object {
 			{"spec/selector", "The label of the component's pods; put yours in."},
 		},
 	}
-}
-
-// resources is a patch of the Deployment: of its container, or for a sidecar,
-// which is injected, of the annotations that its resources come from.
-func resources(c analysis.Component, name string) (object, error) {
-	requests, err := resourceList(c.Resources.Requests)
-	if err != nil {
-		return object{}, fmt.Errorf("requests: %w", err)
-	}
-	limits, err := resourceList(c.Resources.Limits)
-	if err != nil {
-		return object{}, fmt.Errorf("limits: %w", err)
-	}
-	o := object{
-		name:  patchFolder + name + "-resources",
-		usage: fmt.Sprintf("A strategic merge patch, not a whole object. Apply with: kubectl patch deployment %s -n NAMESPACE --patch-file FILE", name),
-	}
-	patch := appsv1.Deployment{
-		TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "Deployment"},
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-	}
-	reason := sentence(c.Resources.Reason)
-	if c.Concurrency > 0 {
-		reason += fmt.Sprintf(" Measured at concurrency %d, the number of worker threads; at another a replica carries another rate.", c.Concurrency)
-	}
-	if scenarios.Role(c.Role) == scenarios.RoleSidecar {
-		patch.Spec.Template.Annotations = sidecarAnnotations(requests, limits)
-		o.comments = append(o.comments, comment{
-			"spec/template/metadata/annotations",
-			reason + " All of them together: as soon as one is set, the mesh-wide requests and limits no longer hold for this pod, so what is not here is not limited.",
-		})
-	} else {
-		patch.Spec.Template.Spec.Containers = []corev1.Container{{
-			Name:      container(c, name),
-			Resources: corev1.ResourceRequirements{Requests: requests, Limits: limits},
-		}}
-		o.comments = append(o.comments, comment{"spec/template/spec/containers/0/resources", reason})
-	}
-	o.value = patch
-	return o, nil
-}
-
-func sidecarAnnotations(requests, limits corev1.ResourceList) map[string]string {
-	annotations := map[string]string{}
-	for _, of := range []struct {
-		name string
-		list corev1.ResourceList
-		what corev1.ResourceName
-	}{
-		{annotation.SidecarProxyCPU.Name, requests, corev1.ResourceCPU},
-		{annotation.SidecarProxyMemory.Name, requests, corev1.ResourceMemory},
-		{annotation.SidecarProxyCPULimit.Name, limits, corev1.ResourceCPU},
-		{annotation.SidecarProxyMemoryLimit.Name, limits, corev1.ResourceMemory},
-	} {
-		if quantity, ok := of.list[of.what]; ok {
-			annotations[of.name] = quantity.String()
-		}
-	}
-	return annotations
-}
-
-// resourceList reads quantities; what is empty is left out.
-func resourceList(q analysis.Quantities) (corev1.ResourceList, error) {
-	list := corev1.ResourceList{}
-	for _, of := range []struct {
-		name corev1.ResourceName
-		text string
-	}{{corev1.ResourceCPU, q.CPU}, {corev1.ResourceMemory, q.Memory}} {
-		if of.text == "" {
-			continue
-		}
-		quantity, err := resource.ParseQuantity(of.text)
-		if err != nil {
-			return nil, fmt.Errorf("%s %q: %w", of.name, of.text, err)
-		}
-		if quantity.Sign() <= 0 {
-			return nil, fmt.Errorf("%s %q is not above zero", of.name, of.text)
-		}
-		list[of.name] = quantity
-	}
-	return list, nil
 }

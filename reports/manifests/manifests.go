@@ -38,7 +38,7 @@ type object struct {
 }
 
 // comment belongs above the field at a path: names and indexes separated by
-// slashes, "" for the object itself.
+// slashes, "" for the object itself; ~1 is a slash within a name, as in RFC 6901.
 type comment struct{ path, text string }
 
 // Files returns the manifests of a result, in a fixed order and with names that
@@ -91,9 +91,12 @@ func objectsOf(result analysis.Result) ([]object, error) {
 		}
 		if c.Replicas != nil && c.Replicas.Value >= 2 && !(c.Role == string(scenarios.RoleSidecar) && servicesSized(result)) {
 			objects = append(objects, disruptionBudget(c, name))
+			if c.Replicas.MaxUnavailable != "" {
+				objects = append(objects, rollout(c, name))
+			}
 		}
 		if c.Resources != nil {
-			o, err := resources(c, name)
+			o, err := resources(c, name, result.Staged)
 			if err != nil {
 				return nil, fmt.Errorf("resources of %q: %w", c.Name, err)
 			}
@@ -101,7 +104,7 @@ func objectsOf(result analysis.Result) ([]object, error) {
 		}
 	}
 	if result.ConnectionPool != nil {
-		o, err := destinationRule(*result.ConnectionPool)
+		o, err := destinationRule(*result.ConnectionPool, result.Staged)
 		if err != nil {
 			return nil, fmt.Errorf("connection pool of %q: %w", result.ConnectionPool.Host, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -106,7 +107,7 @@ func TestGolden(t *testing.T) {
 func TestNames(t *testing.T) {
 	for name, want := range map[string][]string{
 		"target": {
-			"ingress-gateway-hpa.yaml", "ingress-gateway-pdb.yaml", "patches/ingress-gateway-resources.yaml",
+			"ingress-gateway-hpa.yaml", "ingress-gateway-pdb.yaml", "patches/ingress-gateway-rollout.yaml", "patches/ingress-gateway-resources.yaml",
 			"sidecar-hpa.yaml", "sidecar-pdb.yaml", "patches/sidecar-resources.yaml",
 			"destination-rule.yaml", "prometheus-rule.yaml",
 		},
@@ -234,6 +235,11 @@ func TestStrictRoundTrip(t *testing.T) {
 	}
 }
 
+// unwrapped is the text of a file with its comments in one line each.
+func unwrapped(f manifests.File) string {
+	return regexp.MustCompile(`\n\s*# `).ReplaceAllString(string(f.Content), " ")
+}
+
 // TestContent checks what the objects say, read back through their types.
 func TestContent(t *testing.T) {
 	byName := map[string]manifests.File{}
@@ -265,17 +271,30 @@ func TestContent(t *testing.T) {
 	}
 	annotations := read("patches/sidecar-resources.yaml").(*appsv1.Deployment).Spec.Template.Annotations
 	want := map[string]string{
-		"sidecar.istio.io/proxyCPU": "520m", "sidecar.istio.io/proxyMemory": "64Mi", "sidecar.istio.io/proxyMemoryLimit": "128Mi",
+		"sidecar.istio.io/proxyCPU": "520m", "sidecar.istio.io/proxyMemory": "64Mi", "sidecar.istio.io/proxyCPULimit": "1", "sidecar.istio.io/proxyMemoryLimit": "128Mi",
+		"proxy.istio.io/config": "{concurrency: 1}",
 	}
 	if !reflect.DeepEqual(annotations, want) {
 		t.Errorf("annotations of the sidecar: %v, want %v", annotations, want)
 	}
 
+	rollout := read("patches/ingress-gateway-rollout.yaml").(*appsv1.Deployment).Spec
+	spread := rollout.Template.Spec.TopologySpreadConstraints
+	if rollout.Strategy.RollingUpdate.MaxUnavailable.String() != "25%" || rollout.Strategy.RollingUpdate.MaxSurge.String() != "25%" ||
+		len(spread) != 1 || spread[0].MaxSkew != 1 || spread[0].TopologyKey != "topology.kubernetes.io/zone" || spread[0].WhenUnsatisfiable != "DoNotSchedule" {
+		t.Errorf("rollout of the gateway: %+v", rollout)
+	}
+
 	rule := read("destination-rule.yaml").(*istioapi.DestinationRule)
 	pool := rule.TrafficPolicy.ConnectionPool
 	if rule.Host != "checkout.default.svc.cluster.local" || pool.Tcp.MaxConnections != 100 || pool.Tcp.ConnectTimeout.AsDuration().String() != "1s" ||
-		pool.Http.Http2MaxRequests != 256 || pool.Http.Http1MaxPendingRequests != 128 || pool.Http.MaxRequestsPerConnection != 0 {
+		pool.Http.Http2MaxRequests != 700 || pool.Http.Http1MaxPendingRequests != 128 || pool.Http.MaxRequestsPerConnection != 0 ||
+		pool.Http.MaxRetries != 12 || pool.Http.IdleTimeout.AsDuration() != time.Minute {
 		t.Errorf("destination rule: %v", rule)
+	}
+	// 1 000 down to 256 is too much at once: the file has the first step, and says which follow.
+	if text := unwrapped(byName["destination-rule.yaml"]); !strings.Contains(text, "Step 1 of 4 down from 1000; then 490, 343, 256. Go on when") {
+		t.Errorf("the destination rule does not say that it has the first of several steps:\n%s", text)
 	}
 	if strings.Contains(string(byName["destination-rule.yaml"].Content), "maxRequestsPerConnection:") {
 		t.Error("a limit of 0 is written, which reads as if nothing were allowed")
@@ -292,7 +311,7 @@ func TestAllFourAnnotations(t *testing.T) {
 		_, value := strictly(t, f)
 		want := map[string]string{
 			"sidecar.istio.io/proxyCPU": "520m", "sidecar.istio.io/proxyMemory": "64Mi",
-			"sidecar.istio.io/proxyCPULimit": "1", "sidecar.istio.io/proxyMemoryLimit": "128Mi",
+			"sidecar.istio.io/proxyCPULimit": "1", "sidecar.istio.io/proxyMemoryLimit": "128Mi", "proxy.istio.io/config": "{concurrency: 1}",
 		}
 		if got := value.(*appsv1.Deployment).Spec.Template.Annotations; !reflect.DeepEqual(got, want) {
 			t.Errorf("annotations %v, want %v", got, want)

@@ -97,7 +97,7 @@ func annotate(node *yaml.Node, c comment) error {
 	at := node
 	if c.path != "" {
 		for _, name := range strings.Split(c.path, "/") {
-			key, value, err := child(node, name)
+			key, value, err := child(node, strings.ReplaceAll(name, "~1", "/"))
 			if err != nil {
 				return fmt.Errorf("comment on %s: %w", c.path, err)
 			}

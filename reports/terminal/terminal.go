@@ -88,7 +88,7 @@ func (p printer) block(b reports.Block) {
 		}
 	case reports.Code:
 		for _, line := range reports.Lines(b.Text) {
-			p.line("    " + spaced(line))
+			p.line("    " + strings.ReplaceAll(line, "\u00a0", " ")) // Lines left no harm in it, and its spaces say something
 		}
 	case reports.Series:
 	}

@@ -17,6 +17,7 @@ func (a *app) analyzeCommand() *cobra.Command {
 it says: the same models, recommendation and verdict as after the run, and the
 same exit code. The reports in the directory are written again.`,
 		Example: `  sailplan analyze sailplan-runs/quickstart-2026-11-22T10-00-00
+  sailplan analyze DIR --explain
   sailplan analyze DIR --json - | jq .components`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, given []string) error {
@@ -24,6 +25,7 @@ same exit code. The reports in the directory are written again.`,
 		},
 	}
 	o.flags(c)
+	o.explainFlag(c)
 	return c
 }
 

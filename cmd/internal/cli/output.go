@@ -25,12 +25,18 @@ import (
 // outputOptions say where results go beside the run directory.
 type outputOptions struct {
 	json, junit, markdown string // a file, or "-" for standard output
+	explain               bool   // print the arithmetic too
 }
 
 func (o *outputOptions) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.json, "json", "", "write the result as JSON to `FILE`; - is standard output")
 	c.Flags().StringVar(&o.junit, "junit", "", "write a JUnit report to `FILE`; - is standard output")
 	c.Flags().StringVar(&o.markdown, "markdown", "", "write a Markdown report to `FILE`; - is standard output")
+}
+
+// explainFlag adds the flag of the commands that recommend.
+func (o *outputOptions) explainFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&o.explain, "explain", false, "print the arithmetic of every recommendation, step by step")
 }
 
 func (o outputOptions) toStdout() bool {
@@ -153,6 +159,10 @@ func (a *app) write(rec *record.Record, result analysis.Result, s streams, o out
 		if err := a.deliver(out.to, out.content, s); err != nil {
 			return err
 		}
+	}
+	if o.explain {
+		document.Unfold(reports.DecidedTitle)
+		document.Unfold(reports.ArithmeticTitle)
 	}
 	_, width := terminalOf(s.table)
 	if err := terminal.Write(s.table, document, terminal.Options{Width: width}); err != nil {

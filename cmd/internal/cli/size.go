@@ -62,6 +62,7 @@ use; 3 infeasible, or the proof contradicts; 4 measurement not valid; 5 a guard
 stopped the load; 130 and 143 interrupted and terminated.`,
 		Example: `  sailplan size --quick
   sailplan size checkout.yaml --out runs/checkout --json -
+  sailplan size checkout.yaml --explain
   sailplan size --proxy embedded --quick`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
@@ -72,6 +73,7 @@ stopped the load; 130 and 143 interrupted and terminated.`,
 		},
 	}
 	o.flags(c)
+	o.outputs.explainFlag(c)
 	c.Flags().BoolVar(&o.quick, "quick", false, "answer within 90 seconds, with wider intervals")
 	return c
 }
