@@ -45,6 +45,9 @@ func reckoning(result analysis.Result) []reckoned {
 		if c.Replicas != nil {
 			add(c.Name+": replicas", &c.Replicas.Basis)
 		}
+		if c.HPA != nil {
+			add(c.Name+": autoscaler", &c.HPA.Basis)
+		}
 		if c.Resources != nil {
 			add(c.Name+": CPU", c.Resources.CPU)
 			add(c.Name+": memory", c.Resources.Memory)
