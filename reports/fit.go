@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis/fit"
@@ -43,29 +44,34 @@ func pointCount(n int) string {
 
 func fitAnswer(result fit.Result) Section {
 	s := Section{Title: "Answer", Blocks: []Block{fitVerdict(result)}}
-	items := []KeyValue{{"Formula", result.Formula}}
+	for _, warning := range result.Warnings {
+		s.Blocks = append(s.Blocks, Note{Warning, endSentence(warning)})
+	}
+	formula := result.Formula
 	if result.Peak != nil {
-		items[0].Value += fmt.Sprintf("; X is %s, N is %s", result.Y, result.X)
+		formula += fmt.Sprintf("; X is %s, N is %s", result.Y, result.X)
 	}
-	for _, p := range result.Parameters {
-		value := quantity.Estimate(p.Estimate, quantity.Fine)
-		if p.Low == p.High && p.Low == p.Value {
-			value = quantity.FineNumber(p.Value)
-		}
-		items = append(items, KeyValue{p.Name, value + "   " + p.Meaning})
-	}
-	items = append(items, KeyValue{"residuals", result.ErrorText(result.ResidualStandardError) + unitOf(result) + " standard error"})
 	left := result.ErrorText(result.LooError) + unitOf(result) + " when each point is predicted from the others"
 	if result.LastOut > 0 {
 		left += fmt.Sprintf(", %s for the last %s from those before", result.ErrorText(result.LastOutError)+unitOf(result), lastCount(result.LastOut))
 	}
-	items = append(items, KeyValue{"left out", left})
-	s.Blocks = append(s.Blocks, KeyValues{items})
-	for _, warning := range result.Warnings {
-		s.Blocks = append(s.Blocks, Note{Warning, endSentence(warning)})
-	}
-	s.Blocks = append(s.Blocks, Note{Info, "In brackets: 95 % intervals."})
+	s.Blocks = append(s.Blocks, KeyValues{[]KeyValue{
+		{"Formula", formula},
+		{"Residuals", result.ErrorText(result.ResidualStandardError) + unitOf(result) + " standard error"},
+		{"Left out", left},
+	}}, parameterTable(result))
 	return s
+}
+
+func parameterTable(result fit.Result) Table {
+	t := Table{
+		Caption: "The parameters with their 95 % intervals",
+		Columns: []Column{{Title: "parameter"}, {Title: "estimate", Right: true, Strong: true}, {Title: "from", Right: true}, {Title: "to", Right: true}, {Title: "what it is", Prose: true}},
+	}
+	for _, p := range result.Parameters {
+		t.Rows = append(t.Rows, Row{Cells: []string{p.Name, quantity.Value(p.Estimate, quantity.Fine), end(p.Estimate, p.Low), end(p.Estimate, p.High), p.Meaning}})
+	}
+	return t
 }
 
 // unitOf is the unit of errors: none, where they are percents.
@@ -113,27 +119,66 @@ func first(texts []string) string {
 }
 
 func predictionSection(result fit.Result) Section {
-	t := Table{
-		Caption: "In which interval one more measurement would lie. Beyond the points it covers every model that they don't reject",
-		Columns: []Column{{Title: result.X, Right: true}, {Title: result.Y, Right: true, Strong: true}, {Title: "from", Right: true}, {Title: "to", Right: true}, {Title: "", Prose: true}},
-	}
-	switch result.Model {
-	case fit.Demand:
-		t.Caption = "In which interval the mean lies"
-	case fit.MMC:
-		t.Caption = "In which interval one more measurement would lie"
+	t := Table{Caption: fmt.Sprintf("In 95 of 100 one more measurement of %s lies from – to", result.Y)}
+	switch {
+	case result.Model == fit.Demand:
+		t.Caption = fmt.Sprintf("The mean of %s lies from – to, with 95 %% confidence", result.Y)
+	case result.Peak != nil:
+		t.Caption += "; beyond the points that covers every model that they don't reject"
 	}
 	for _, p := range result.Predictions {
-		row := Row{Cells: []string{quantity.FineNumber(p.X), quantity.Value(p.Estimate, quantity.Fine), end(p.Estimate, p.Low), end(p.Estimate, p.High), strings.Join(p.Warnings, "; ")}}
-		if len(p.Warnings) > 0 {
-			row.Level = Warning
+		t.Rows = append(t.Rows, estimateRow(p.X, p.Estimate))
+	}
+	t.Columns = estimateColumns(result.X, result.Y, t.Rows)
+	return section("Predictions", t)
+}
+
+func inverseSection(result fit.Result) Section {
+	t := Table{Caption: fmt.Sprintf("%s that it takes until the fitted %s is reached; the upper end of the interval is the safe one", result.X, result.Y)}
+	if result.Model == fit.MMC || result.Model == fit.Demand {
+		t.Caption = fmt.Sprintf("%s up to which the fitted %s is not exceeded; the lower end of the interval is the safe one", result.X, result.Y)
+	}
+	for _, i := range result.Inverse {
+		row := estimateRow(i.Y, i.Estimate)
+		if !i.Feasible {
+			row.Level, row.Cells[1] = Bad, "infeasible"
+			row.Cells[4] = strings.TrimPrefix(row.Cells[4], "infeasible: ")
 		}
 		t.Rows = append(t.Rows, row)
 	}
+	t.Columns = estimateColumns(result.Y, result.X, t.Rows)
+	return section("Inverse", t)
+}
+
+// estimateRow is an estimate beside what it belongs to.
+func estimateRow(of float64, e stat.Estimate) Row {
+	row := Row{Cells: []string{quantity.FineNumber(of), quantity.Value(e, quantity.Fine), end(e, e.Low), end(e, e.High), strings.Join(e.Warnings, "; ")}}
+	if len(e.Warnings) > 0 {
+		row.Level = Warning
+	}
+	return row
+}
+
+// estimateColumns are those of estimateRow; without a remark in any row the last
+// is left out.
+func estimateColumns(of, what string, rows []Row) []Column {
+	columns := []Column{{Title: of, Right: true}, {Title: what, Right: true, Strong: true}, {Title: "from", Right: true}, {Title: "to", Right: true}}
+	last := len(columns)
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.Cells[last] != "" }) {
+		return append(columns, Column{Title: "remark", Prose: true})
+	}
+	for i := range rows {
+		rows[i].Cells = rows[i].Cells[:last]
+	}
+	return columns
+}
+
+// section is a section of one table, none when the table is empty.
+func section(title string, t Table) Section {
 	if len(t.Rows) == 0 {
 		return Section{}
 	}
-	return Section{Title: "Predictions", Blocks: []Block{t}}
+	return Section{Title: title, Blocks: []Block{t}}
 }
 
 // end writes an end of an interval.
@@ -149,38 +194,13 @@ func end(e stat.Estimate, bound float64) string {
 	return quantity.FineNumber(bound)
 }
 
-func inverseSection(result fit.Result) Section {
-	t := Table{
-		Caption: fmt.Sprintf("The smallest %s at which the fitted %s gets there; to is the safe end", result.X, result.Y),
-		Columns: []Column{{Title: result.Y, Right: true}, {Title: result.X, Right: true, Strong: true}, {Title: "from", Right: true}, {Title: "to", Right: true}, {Title: "", Prose: true}},
-	}
-	if result.Model == fit.MMC || result.Model == fit.Demand {
-		t.Caption = fmt.Sprintf("The highest %s at which the fitted %s stays within it; from is the safe end", result.X, result.Y)
-	}
-	for _, i := range result.Inverse {
-		row := Row{Cells: []string{quantity.FineNumber(i.Y), quantity.Value(i.Estimate, quantity.Fine), end(i.Estimate, i.Low), end(i.Estimate, i.High), strings.Join(i.Warnings, "; ")}}
-		switch {
-		case !i.Feasible:
-			row.Level, row.Cells[1] = Bad, "infeasible"
-			row.Cells[4] = strings.TrimPrefix(row.Cells[4], "infeasible: ")
-		case len(i.Warnings) > 0:
-			row.Level = Warning
-		}
-		t.Rows = append(t.Rows, row)
-	}
-	if len(t.Rows) == 0 {
-		return Section{}
-	}
-	return Section{Title: "Inverse", Blocks: []Block{t}}
-}
-
 func alternativeSection(result fit.Result) Section {
 	if len(result.Alternatives) == 0 {
 		return Section{}
 	}
 	t := Table{
 		Caption: "Error of each point when it is left out, of the last points when they are, and of what was fitted. The simplest model that is good at points it did not see is preferred",
-		Columns: []Column{{Title: "model"}, {Title: "one out", Right: true}, {Title: "last out", Right: true}, {Title: "residuals", Right: true}, {Title: "", Prose: true}},
+		Columns: []Column{{Title: "model"}, {Title: "one out", Right: true}, {Title: "last out", Right: true}, {Title: "residuals", Right: true}, {Title: "remark", Prose: true}},
 	}
 	add := func(name string, one, last, residual fit.Number, note string, level Level) {
 		if name == result.Preferred {

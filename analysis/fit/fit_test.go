@@ -92,7 +92,7 @@ func TestWarnings(t *testing.T) {
 		{"few points", "n,x\n1,100\n2,190\n4,340\n8,530\n", USL, "4 points leave one degree of freedom"},
 		{"a bound", "n,x\n1,100\n2,196\n4,370\n8,680\n16,1180\n32,1830\n", USL, "kappa is at its bound 0"},
 		{"superlinear", "n,x\n1,100\n2,215\n4,450\n8,950\n16,1950\n32,3800\n", USL, "superlinear: at 16"},
-		{"a better one", "n,x\n1,20\n4,78\n8,130\n12,170\n16,190\n20,200\n24,210\n28,230\n32,260\n48,280\n64,310\n", USL, "amdahl says better what was left out"},
+		{"a better one", "n,x\n1,20\n4,78\n8,130\n12,170\n16,190\n20,200\n24,210\n28,230\n32,260\n48,280\n64,310\n", USL, "amdahl predicts better what it was not shown"},
 		{"residuals", specsdm91, Linear, "neighbouring residuals err alike"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -81,7 +81,7 @@ func (r *Result) warnOfScaling(m scaling.Candidate, compared scaling.Comparison)
 	} else if r.Preferred != r.Model {
 		best, _ := compared.Candidate(compared.Chosen)
 		if best.Score() < clearly*m.Score() {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("%s says better what was left out: its error there is %s, that of %s is %s",
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s predicts better what it was not shown: its error there is %s, that of %s is %s",
 				r.Preferred, r.ErrorText(Number(best.Score())), r.Model, r.ErrorText(Number(m.Score()))))
 		}
 	}

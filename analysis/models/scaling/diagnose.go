@@ -40,13 +40,29 @@ func (m Model) Diagnose() Diagnostics {
 		return d
 	}
 	d.DurbinWatson = durbinWatson(r)
-	d.DurbinWatsonP = durbinWatsonP(d.DurbinWatson, jacobian)
+	d.DurbinWatsonP = durbinWatsonP(d.DurbinWatson, m.fitted(jacobian))
 	if d.DurbinWatsonP < suspicious || d.RunsP < suspicious {
 		d.Warnings = append(d.Warnings, fmt.Sprintf(
 			"neighbouring residuals err alike (Durbin–Watson %s, %s; %d runs of signs, %s): the points bend otherwise than the model, or something drifted during the sweep; the intervals are too narrow",
 			quantity.Number(d.DurbinWatson), probability(d.DurbinWatsonP), d.Runs, probability(d.RunsP)))
 	}
 	return d
+}
+
+// fitted returns the columns of the parameters that are not at a bound.
+func (m Model) fitted(jacobian *mat.Dense) *mat.Dense {
+	n, k := jacobian.Dims()
+	var columns []int
+	for j := range k {
+		if low, high := m.atBound(j); j == 0 || !low && !high {
+			columns = append(columns, j)
+		}
+	}
+	out := mat.NewDense(n, len(columns), nil)
+	for c, j := range columns {
+		out.SetCol(c, mat.Col(nil, j, jacobian))
+	}
+	return out
 }
 
 // correlation returns that of the last two parameters of the USL, from (JᵀJ)⁻¹.

@@ -61,7 +61,12 @@ func TestDiagnose(t *testing.T) {
 	if d := fit(t, Amdahl, raytracer(), Relative).Diagnose(); len(d.Warnings) != 0 || !math.IsNaN(d.Correlation) {
 		t.Errorf("got %+v, want no warning and no correlation", d)
 	}
-	// −0.682 is the correlation of scipy's Jacobian at the fit of TestFitsOnLog.
+	// With κ at 0 the residuals are those of Amdahl's law, and so is their judgement.
+	usl, amdahl := fit(t, USL, raytracer(), Constant).Diagnose(), fit(t, Amdahl, raytracer(), Constant).Diagnose()
+	if !near(usl.DurbinWatsonP, amdahl.DurbinWatsonP, 1e-6) {
+		t.Errorf("with κ dropped: got %v, want %v", usl.DurbinWatsonP, amdahl.DurbinWatsonP)
+	}
+	// −0.682 is that of numpy's (JᵀJ)⁻¹ at the fit of TestFitsOnLog.
 	if d := fit(t, USL, specsdm91(), Relative).Diagnose(); !near(d.Correlation, -0.682489, 1e-3) {
 		t.Errorf("correlation: got %v, want −0.682489", d.Correlation)
 	}
