@@ -41,6 +41,10 @@ func Analyze(rec *record.Record) (Result, error) {
 		r.judgeObjectives(rec.Scenario.Objectives, phases)
 		return r, nil
 	}
+	if rec.Evidence == record.EvidenceObserved {
+		r.fromHistory(rec, phases)
+		return r, nil
+	}
 	predicted := findEdge(ofKind(phases, scenarios.KindClimb, scenarios.KindSteady), conditions.Objectives, rec.Seed)
 	r.SLOEdge = SLOEdge{Rps: predicted.RPS, End: string(predicted.End), Objective: predicted.text()}
 	r.bind(rec, phases, predicted)
@@ -130,7 +134,7 @@ func finite(v float64) float64 {
 // invalidReasons collects why phases that were meant as evidence are not valid:
 // one reason a code, with how many phases it spoiled.
 func invalidReasons(phases []examined) []Reason {
-	evidence := ofKind(phases, scenarios.KindClimb, scenarios.KindSteady, scenarios.KindSearch, scenarios.KindProof, scenarios.KindLoad)
+	evidence := ofKind(phases, scenarios.KindClimb, scenarios.KindSteady, scenarios.KindSearch, scenarios.KindProof, scenarios.KindLoad, scenarios.KindObserved)
 	out, count := []Reason{}, map[string]int{}
 	for _, p := range evidence {
 		for _, reason := range p.summary.Verdict.Reasons {

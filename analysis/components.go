@@ -124,7 +124,7 @@ func fitComponent(phases []examined, c record.Component, ceiling float64) (model
 	var memory []models.MemoryPoint
 	highest := 0.0
 	for _, p := range phases {
-		if !idle(p) && p.Spec.Kind != scenarios.KindClimb && p.Spec.Kind != scenarios.KindSteady {
+		if kind := p.Spec.Kind; !idle(p) && kind != scenarios.KindClimb && kind != scenarios.KindSteady && kind != scenarios.KindObserved {
 			continue
 		}
 		r := perReplicaOf(p, c)

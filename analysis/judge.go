@@ -110,6 +110,12 @@ func judge(e examined, conditions Conditions) Verdict {
 		seconds: (phase.SendEnd - phase.Start).Seconds(),
 		verdict: Verdict{Reasons: []Reason{}, NotForFit: []Reason{}, Warnings: []Reason{}},
 	}
+	if phase.Spec.Kind == scenarios.KindObserved {
+		j.observed()
+		j.verdict.Valid = len(j.verdict.Reasons) == 0
+		j.verdict.UsableForFit = j.verdict.Valid && len(j.verdict.NotForFit) == 0
+		return j.verdict
+	}
 	j.lost = j.unconnected()
 	j.waited = j.lost || j.waitedForStreams()
 	holds, _ := holdsAll(j.settled, phase.Counts, conditions.Objectives)

@@ -9,6 +9,7 @@ import (
 	"github.com/sailplan-io/sailplan/analysis/models"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
 )
 
 // Summarize returns a phase in numbers, with its verdict. It needs nothing of
@@ -43,6 +44,9 @@ func examine(phase record.PhaseData, conditions Conditions) examined {
 		offered:   models.OfferedRPS(phase),
 	}
 	e.settled = settled(e.latency, phase.Counts)
+	if phase.Spec.Kind == scenarios.KindObserved {
+		conditions.Objectives = observable(phase, conditions.Objectives)
+	}
 	e.intervals = intervalsOf(phase.Seconds)
 	holds, reason := holdsAll(e.settled, phase.Counts, conditions.Objectives)
 	e.summary = PhaseSummary{

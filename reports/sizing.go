@@ -78,6 +78,8 @@ func evidence(result analysis.Result, rec *record.Record) Note {
 			where = rec.Scenario.Target.URL
 		}
 		return Note{level, "Evidence: target, " + where + "."}
+	case record.EvidenceObserved:
+		return Note{Warning, "Evidence: observed in production through Prometheus; no load was sent, and nothing was proved."}
 	}
 	return Note{Warning, "Evidence: of an unknown kind." + limits}
 }

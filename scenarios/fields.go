@@ -154,6 +154,7 @@ func observeFields() map[string]field {
 		"PrometheusQueries.connections":      {text: "Gauge of downstream connections: a plain selector, no function or sum.", pattern: selectorPattern},
 		"PrometheusQueries.inFlight":         {text: "Gauge of requests in flight: a plain selector, no function or sum.", pattern: selectorPattern},
 		"PrometheusQueries.requests":         {text: "Counter of requests: a plain selector, no function or sum.", pattern: selectorPattern},
+		"PrometheusQueries.latencyBuckets":   {text: "Buckets (with the label le) of a histogram of request durations, for size --from-prometheus: a plain selector. Milliseconds where the name says so or is Envoy's, seconds otherwise.", pattern: selectorPattern, examples: []string{`istio_request_duration_milliseconds_bucket{reporter="destination",destination_workload="checkout"}`}},
 		"PrometheusQueries.replicaLabel":     {text: "Label that tells the replicas apart.", initial: "pod"},
 	}
 }

@@ -51,6 +51,9 @@ const (
 	KindSearch    PhaseKind = "search" // the blind search for the SLO edge
 	KindProof     PhaseKind = "proof"  // just below and just above the measured edge
 	KindLoad      PhaseKind = "load"   // of `run`
+	// KindObserved is a window of time in which a system carried what its users sent:
+	// nothing was sent, and the counts are those of its own metrics.
+	KindObserved PhaseKind = "observed"
 )
 
 // Phase is one stretch of load.

@@ -263,5 +263,6 @@ type PrometheusQueries struct {
 	Connections      string `yaml:"connections"`      // gauge, downstream
 	InFlight         string `yaml:"inFlight"`         // gauge, requests
 	Requests         string `yaml:"requests"`         // counter
+	LatencyBuckets   string `yaml:"latencyBuckets"`   // classic histogram's buckets, of `size --from-prometheus`
 	ReplicaLabel     string `yaml:"replicaLabel"`     // label that tells replicas apart; default pod
 }

@@ -24,9 +24,13 @@ const (
 	patchFolder      = "patches/"
 )
 
-// evidenceTarget is the evidence from a system of the user's: only that may be
-// applied as it is.
-const evidenceTarget = "target"
+const (
+	// evidenceTarget is the evidence from a system of the user's: only that may be
+	// applied as it is.
+	evidenceTarget = "target"
+	// evidenceObserved is that of a system of the user's that was only watched.
+	evidenceObserved = "observed"
+)
 
 // object is an API object with the comments for its YAML.
 type object struct {
@@ -131,6 +135,8 @@ func exampleReason(result analysis.Result, o object) string {
 		reasons = append(reasons, fmt.Sprintf("It was measured in a lab with Envoy %s on one machine. That is not an Istio proxy with telemetry on your nodes.", result.Lab.EnvoyVersion))
 	case result.Lab != nil && result.Lab.Kind == "embedded":
 		reasons = append(reasons, "It was measured with the embedded stand-in, which is not Envoy at all.")
+	case string(result.Evidence) == evidenceObserved:
+		reasons = append(reasons, "It was computed from what production showed under its own load: nothing was tried, and nothing was proved.")
 	default:
 		reasons = append(reasons, "It was not measured on a system of yours.")
 	}

@@ -45,6 +45,7 @@ func (o *driveOptions) flags(c *cobra.Command) {
 
 func (a *app) sizeCommand() *cobra.Command {
 	var o driveOptions
+	var history historyOptions
 	c := &cobra.Command{
 		Use:   "size [SCENARIO]",
 		Short: "Find out what a mesh can carry, and recommend replicas, limits and thresholds",
@@ -54,26 +55,39 @@ recommends, and proves: a search that does not know the prediction measures
 where the objectives really break. Without a scenario it sizes a built-in
 example: a gateway limited to 300m CPU in front of two pods.
 
+With --from-prometheus nothing is sent: the same models are fitted to what
+observe.prometheus has seen of the components under their users' load. Where the
+objectives break, such data cannot tell, and nothing is proved.
+
 It leaves a run directory with report.html, report.md, recommendation.json and
 manifests/.
 
-Exit codes: 0 recommended, and the proof agrees; 1 could not be done; 2 wrong
+Exit codes: 0 recommended, and the proof agrees (with --from-prometheus: there is
+none); 1 could not be done; 2 wrong
 use; 3 infeasible, or the proof contradicts; 4 measurement not valid; 5 a guard
 stopped the load; 130 and 143 interrupted and terminated.`,
 		Example: `  sailplan size --quick
   sailplan size checkout.yaml --out runs/checkout --json -
   sailplan size checkout.yaml --explain
-  sailplan size --proxy embedded --quick`,
+  sailplan size --proxy embedded --quick
+  sailplan size --from-prometheus checkout.yaml --since 7d`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
 			if len(given) > 0 {
 				o.scenario = given[0]
+			}
+			if err := history.check(c); err != nil {
+				return usage(err)
+			}
+			if history.use {
+				return a.fromPrometheus(c.Context(), o, history)
 			}
 			return a.drive(c.Context(), o, needsObjective, experiment.Size)
 		},
 	}
 	o.flags(c)
 	o.outputs.explainFlag(c)
+	history.flags(c)
 	c.Flags().BoolVar(&o.quick, "quick", false, "answer within 90 seconds, with wider intervals")
 	return c
 }
