@@ -58,11 +58,18 @@ const (
 // ErrOtherScenario says that runs of different scenarios were to be compared.
 var ErrOtherScenario = errors.New("the runs are not of the same scenario")
 
+// Pairing says how runs belong together.
+type Pairing struct {
+	Paired bool // those of the same index were measured in turns
+	Looks  bool // this is one of the looks at which pairs are added or not
+}
+
 // CompareRuns compares two sets of runs of the same scenario. Runs that are not valid
 // are left out and named. margins replaces those of metrics by their names. It returns
 // an error of ErrOtherScenario when what was asked of the system differs, with what
 // differs in words.
-func CompareRuns(base, after []*record.Record, margins map[string]float64, paired bool) (Comparison, error) {
+func CompareRuns(base, after []*record.Record, margins map[string]float64, pairing Pairing) (Comparison, error) {
+	paired := pairing.Paired
 	c := Comparison{FormatVersion: ResultFormatVersion, Paired: paired, Findings: []compare.Finding{}, Warnings: []string{}}
 	if len(base) == 0 || len(after) == 0 {
 		return c, errors.New("comparing runs: a side has none")
@@ -87,8 +94,10 @@ func CompareRuns(base, after []*record.Record, margins map[string]float64, paire
 	}
 	series := seriesOf(old, fresh, margins)
 	switch {
-	case paired:
+	case pairing.Looks:
 		c.Findings = compare.Pairs(series, compare.LookAlpha)
+	case paired:
+		c.Findings = compare.Pairs(series, compare.Alpha)
 	default:
 		c.Findings = compare.Runs(series)
 		if only(old) && only(fresh) {
@@ -165,6 +174,12 @@ func measuredRuns(all []*record.Record, keepPlaces bool) (runs []measuredRun, re
 		}
 	}
 	return runs, refs
+}
+
+// WhyNotCompared says why a run does not count in a comparison; empty: it does.
+func WhyNotCompared(rec *record.Record) string {
+	_, why := measure(rec)
+	return why
 }
 
 // measure reads one run; why says why it does not count.

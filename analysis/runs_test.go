@@ -55,7 +55,7 @@ func TestCompareRuns(t *testing.T) {
 		{"three runs", loads(t, 2, 80, 0.005), Undecided, compare.Inconclusive},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := CompareRuns(base, test.after, nil, false)
+			c, err := CompareRuns(base, test.after, nil, Pairing{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestCompareRuns(t *testing.T) {
 }
 
 func TestCompareRunsWithMargin(t *testing.T) {
-	c, err := CompareRuns(loads(t, 6, 1, 0.004), loads(t, 6, 40, 0.005), map[string]float64{latencyP50: 0.5}, false)
+	c, err := CompareRuns(loads(t, 6, 1, 0.004), loads(t, 6, 40, 0.005), map[string]float64{latencyP50: 0.5}, Pairing{})
 	if err != nil || verdictOf(c, latencyP50) != compare.Equivalent {
 		t.Errorf("%v: with a margin of a half p50 is %s", err, verdictOf(c, latencyP50))
 	}
@@ -81,7 +81,7 @@ func TestCompareRunsWithMargin(t *testing.T) {
 
 // What a component costs is CPU time divided by answers.
 func TestCompareRunsCostOfARequest(t *testing.T) {
-	c, err := CompareRuns(loads(t, 6, 1, 0), loads(t, 6, 20, 0), nil, false)
+	c, err := CompareRuns(loads(t, 6, 1, 0), loads(t, 6, 20, 0), nil, Pairing{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,11 +96,11 @@ func TestCompareRunsCostOfARequest(t *testing.T) {
 func TestCompareRunsRefuses(t *testing.T) {
 	other := loads(t, 2, 40, 0)
 	other[1].Scenario.Connections.Count = 9
-	_, err := CompareRuns(loads(t, 2, 1, 0), other, nil, false)
+	_, err := CompareRuns(loads(t, 2, 1, 0), other, nil, Pairing{})
 	if !errors.Is(err, ErrOtherScenario) || !strings.Contains(err.Error(), "connections.count is 8 and 9") || !strings.Contains(err.Error(), "run-40-1") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := CompareRuns(nil, other, nil, false); err == nil {
+	if _, err := CompareRuns(nil, other, nil, Pairing{}); err == nil {
 		t.Error("a side without runs was taken")
 	}
 }
@@ -109,7 +109,7 @@ func TestCompareRunsLeavesOutWhatDoesNotCount(t *testing.T) {
 	base, after := loads(t, 5, 1, 0.004), loads(t, 5, 20, 0.004)
 	after[2].Ended = record.EndedInterrupted
 	after[3].Data = nil
-	c, err := CompareRuns(base, after, nil, false)
+	c, err := CompareRuns(base, after, nil, Pairing{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestCompareRunsLeavesOutWhatDoesNotCount(t *testing.T) {
 	for _, rec := range after {
 		rec.Ended = record.EndedInterrupted
 	}
-	if c, err = CompareRuns(base, after, nil, false); err != nil || c.Outcome != Invalid || !strings.Contains(c.OutcomeReason, "the new side") {
+	if c, err = CompareRuns(base, after, nil, Pairing{}); err != nil || c.Outcome != Invalid || !strings.Contains(c.OutcomeReason, "the new side") {
 		t.Errorf("%v: outcome %s: %s", err, c.Outcome, c.OutcomeReason)
 	}
 }

@@ -17,6 +17,9 @@ func Comparison(c analysis.Comparison) Document {
 		Evidence: Note{Info, comparedRuns(c)},
 	}
 	answer := Section{Title: "Answer", Blocks: []Block{comparisonVerdict(c)}}
+	if c.Paired {
+		answer.Blocks = append(answer.Blocks, Note{Info, "For a canary this means: " + canary(c.Outcome) + "."})
+	}
 	for _, warning := range c.Warnings {
 		answer.Blocks = append(answer.Blocks, Note{Warning, endSentence(warning)})
 	}
@@ -35,6 +38,17 @@ func Comparison(c analysis.Comparison) Document {
 	d.add(environmentSection(c.Differences))
 	d.add(findingChecks(c.Findings))
 	return d
+}
+
+// canary is what an outcome means for an upgrade under way.
+func canary(o analysis.Outcome) string {
+	switch o {
+	case analysis.Regression:
+		return "roll back"
+	case analysis.NothingRegressed:
+		return "promote"
+	}
+	return "not decided, keep both"
 }
 
 func comparedRuns(c analysis.Comparison) string {

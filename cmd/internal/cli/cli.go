@@ -182,8 +182,9 @@ proves the recommendation with another run.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	app := &app{process}
 	root.AddCommand(
-		app.sizeCommand(), app.runCommand(), app.analyzeCommand(), app.reportCommand(), app.compareCommand(), app.historyCommand(),
-		app.fitCommand(), app.scenarioCommand(), app.labCommand(), app.versionCommand(),
+		app.sizeCommand(), app.runCommand(), app.analyzeCommand(), app.reportCommand(),
+		app.compareCommand(), app.abCommand(), app.historyCommand(), app.fitCommand(),
+		app.scenarioCommand(), app.labCommand(), app.versionCommand(),
 	)
 	return root
 }

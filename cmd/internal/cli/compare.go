@@ -96,7 +96,7 @@ be compared.`,
 			if err != nil {
 				return err
 			}
-			comparison, err := analysis.CompareRuns(old, fresh, margins, false)
+			comparison, err := analysis.CompareRuns(old, fresh, margins, analysis.Pairing{})
 			if err != nil {
 				return usage(err)
 			}
@@ -204,9 +204,9 @@ func (a *app) tellComparison(c analysis.Comparison, o verdictOptions) error {
 
 // tellDocument writes a document and what it is made of where the flags say.
 func (a *app) tellDocument(document reports.Document, result any, o verdictOptions, s streams) error {
-	encoded, err := json.MarshalIndent(result, "", "  ")
+	encoded, err := encodeResult(result)
 	if err != nil {
-		return fmt.Errorf("encoding the result: %w", err)
+		return err
 	}
 	var page, text, cases bytes.Buffer
 	if err := errors.Join(html.Write(&page, document), markdown.Write(&text, document), junit.Write(&cases, document)); err != nil {
@@ -215,7 +215,7 @@ func (a *app) tellDocument(document reports.Document, result any, o verdictOptio
 	for _, out := range []struct {
 		to      string
 		content []byte
-	}{{o.json, append(encoded, '\n')}, {o.junit, cases.Bytes()}, {o.markdown, text.Bytes()}, {o.html, page.Bytes()}} {
+	}{{o.json, encoded}, {o.junit, cases.Bytes()}, {o.markdown, text.Bytes()}, {o.html, page.Bytes()}} {
 		if err := a.deliver(out.to, out.content, s); err != nil {
 			return err
 		}
@@ -225,6 +225,15 @@ func (a *app) tellDocument(document reports.Document, result any, o verdictOptio
 		return fmt.Errorf("printing the result: %w", err)
 	}
 	return nil
+}
+
+// encodeResult is a result as JSON.
+func encodeResult(result any) ([]byte, error) {
+	encoded, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the result: %w", err)
+	}
+	return append(encoded, '\n'), nil
 }
 
 // annotate writes what GitHub shows beside a change, when it runs there.

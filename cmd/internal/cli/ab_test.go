@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sailplan-io/sailplan/analysis"
+)
+
+func TestABOfWrongUse(t *testing.T) {
+	url := "http://127.0.0.1:1/"
+	for _, test := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"one side", []string{"ab", "--base", url}, "both --base and --new"},
+		{"pairs in words", []string{"ab", "--base", url, "--new", url, "--pairs", "many"}, "a number of pairs, or auto"},
+		{"no pairs", []string{"ab", "--base", url, "--new", url, "--pairs", "0"}, "a number of pairs, or auto"},
+		{"an Envoy for a URL", []string{"ab", "--base", url, "--new", url, "--new-envoy", "x"}, "--new-envoy is about a lab"},
+		{"a scenario that is not there", []string{"ab", "--base", url, "--new", "gone.yaml"}, "gone.yaml"},
+		{"a rate that is none", []string{"ab", "--base", url, "--new", url, "--rate", "fast"}, "--rate"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newProcess(t, "")
+			if code := Main(test.args, p.Process); code != exitUsage || !strings.Contains(p.stderr.String(), test.says) {
+				t.Errorf("exit code %d, want %d; it says\n%s", code, exitUsage, p.stderr.String())
+			}
+		})
+	}
+}
+
+// serveAfter serves cleartext HTTP/2 whose answers take so long, and returns the URL.
+func serveAfter(t *testing.T, wait time.Duration) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{Protocols: protocols, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+		}
+	})}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+		<-done
+	})
+	return "http://" + listener.Addr().String() + "/"
+}
+
+// A new side that takes three times as long is found, by exit code and in every form.
+func TestABFindsASlowerSide(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ab")
+	p := newProcess(t, "")
+	environment := p.LookupEnv
+	p.LookupEnv = func(name string) (string, bool) {
+		if name == "GITHUB_ACTIONS" {
+			return "true", true
+		}
+		return environment(name)
+	}
+	p.Executable = os.Executable
+	// An objective of two seconds, so that a busy machine does not spoil the runs.
+	side := func(wait time.Duration) string {
+		file := filepath.Join(t.TempDir(), "side.yaml")
+		text := strings.Replace(scenarioText, "lab: {proxy: auto}", "target: {url: '"+serveAfter(t, wait)+"', protocol: h2c}", 1)
+		text = strings.Replace(text, "quantile: 0.99, latency: 50ms", "quantile: 0.9, latency: 2s", 1)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	code := Main([]string{
+		"ab", "--base", side(20 * time.Millisecond), "--new", side(100 * time.Millisecond),
+		"--rate", "150/s", "--duration", "1s", "--pairs", "6", "--out", dir, "--quiet",
+	}, p.Process)
+	if code != exitNo {
+		t.Fatalf("exit code %d\n%s\n%s", code, p.stdout.String(), p.stderr.String())
+	}
+	for _, want := range []string{"Regressed", "latency p50", "::error title=latency p50 regressed::"} {
+		if !strings.Contains(p.stdout.String(), want) {
+			t.Errorf("the table has no %q:\n%s", want, p.stdout.String())
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "ab.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var comparison analysis.Comparison
+	if err := json.Unmarshal(text, &comparison); err != nil {
+		t.Fatal(err)
+	}
+	if !comparison.Paired || len(comparison.Base) < 6 || !strings.HasSuffix(comparison.New[1].Dir, "002-new") {
+		t.Errorf("ab.json: %+v", comparison)
+	}
+	// Its runs are runs like others.
+	again := newProcess(t, "")
+	arguments := []string{"compare"}
+	for _, run := range comparison.Base {
+		arguments = append(arguments, run.Dir)
+	}
+	arguments = append(arguments, "--")
+	for _, run := range comparison.New {
+		arguments = append(arguments, run.Dir)
+	}
+	if code := Main(arguments, again.Process); code != exitNo {
+		t.Errorf("compare: exit code %d\n%s\n%s", code, again.stdout.String(), again.stderr.String())
+	}
+}
+
+func TestABCommandThatDoesNotListen(t *testing.T) {
+	p := newProcess(t, "")
+	p.Executable = os.Executable
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := "http://" + listener.Addr().String() + "/"
+	_ = listener.Close()
+	code := Main([]string{
+		"ab", "--base", free, "--new", free, "--base-start", "echo no such port; exit 7", "--new-start", "true",
+		"--duration", "1s", "--out", filepath.Join(t.TempDir(), "ab"), "--quiet",
+	}, p.Process)
+	said := p.stderr.String()
+	if code != exitFailed || !strings.Contains(said, "the command of base ended before it listened") || !strings.Contains(said, "no such port") || !strings.Contains(said, "exit status 7") {
+		t.Errorf("exit code %d; it says\n%s", code, said)
+	}
+}
