@@ -155,8 +155,33 @@ func gateway() analysis.Component {
 		HPA: &analysis.HPA{
 			MinReplicas: 20, MaxReplicas: 86, TargetCPUUtilization: 63,
 			Reason: "63 % of the request is the use at two thirds of the operating capacity, so that a lost zone is survived while new replicas start",
+			Trial:  trial(),
+		},
+		Signal: &analysis.Signal{
+			Metric: "in-flight", ThresholdPerReplica: 43, MinReplicas: 20, MaxReplicas: 86,
+			Reason: "requests in flight per replica, as a second metric: the objective breaks while CPU is left",
 		},
 	}
+}
+
+// trial is of an autoscaler that was tried at three targets.
+func trial() *analysis.Trial {
+	t := &analysis.Trial{
+		Load: "a ramp from 4 000/s to the planned 36 261/s within 15 min and back", Disturbances: "a replica lost at the start, one of 3 zones lost after 1 h 15 min",
+		Timing:  "metrics every 15 s, a look of the autoscaler every 15 s, a replica ready 60 s after the decision and with its share of the load 15 s later",
+		SafeRPS: 960, Chosen: 1, FixedReplicas: 57, FixedPodHours: 256.5, RuleOfThumb: 31,
+		Candidates: []recommend.TrialCandidate{
+			{TargetCPUUtilization: 53, MinReplicas: 8, Holds: true, WorstLoad: 0.88, PodHours: 211.4, LowestReplicas: 8, HighestReplicas: 71, ScaleUps: 11, ScaleDowns: 14, DirectionChanges: 1},
+			{TargetCPUUtilization: 63, MinReplicas: 20, Holds: true, WorstLoad: 0.99, PodHours: 188.2, LowestReplicas: 20, HighestReplicas: 60, ScaleUps: 6, ScaleDowns: 8, DirectionChanges: 1},
+			{TargetCPUUtilization: 75, MinReplicas: 57, OverSeconds: 45, OverRatio: 0.0028, OverRequests: 0.004, WorstLoad: 1.12, PodHours: 257, LowestReplicas: 57, HighestReplicas: 72},
+		},
+	}
+	for i := range 10 {
+		hours := float64(i) / 2
+		rps := 36261 - math.Abs(hours-2.25)*14000
+		t.Series = append(t.Series, recommend.TrialMoment{Seconds: hours * 3600, RPS: rps, Replicas: 20 + 4*min(i, 9-i)*2, LoadRatio: 0.8})
+	}
+	return t
 }
 
 func replicasBasis() analysis.Basis {

@@ -28,6 +28,7 @@ func Sizing(result analysis.Result, rec *record.Record) Document {
 	d.add(validitySection(result, rec))
 	d.add(chartSection(result, rec))
 	d.add(candidateSection(result))
+	d.add(scalingSection(result))
 	d.add(whySection(result))
 	d.add(arithmeticSection(result))
 	d.add(costSection(result))
@@ -265,6 +266,9 @@ func componentRows(c analysis.Component) []Row {
 	}
 	if h := c.HPA; h != nil {
 		add("HPA", fmt.Sprintf("%d – %d at %d%s%%", h.MinReplicas, h.MaxReplicas, h.TargetCPUUtilization, quantity.NoBreak), h.Reason)
+	}
+	if signal := c.Signal; signal != nil {
+		add("KEDA", signalText(*signal), signal.Reason)
 	}
 	return rows
 }

@@ -94,7 +94,10 @@ func (t *Trial) costs() string {
 func disturbanceWords(list []hpa.Disturbance, load Load) string {
 	var words []string
 	for _, d := range list {
-		at := fmt.Sprintf(" after %s", timeWords(d.At.Seconds()))
+		at := " at the start"
+		if d.At > 0 {
+			at = " after " + timeWords(d.At.Seconds())
+		}
 		switch {
 		case d.Update:
 			words = append(words, fmt.Sprintf("a rolling update with %s missing and %s more%s", orPortion(load.MaxUnavailable), orPortion(load.MaxSurge), at))

@@ -93,6 +93,13 @@ func objectsOf(result analysis.Result) ([]object, error) {
 			}
 			objects = append(objects, o)
 		}
+		if c.Signal != nil {
+			o, err := scaled(c, name)
+			if err != nil {
+				return nil, fmt.Errorf("scaled object of %q: %w", c.Name, err)
+			}
+			objects = append(objects, o)
+		}
 		if c.Replicas != nil && c.Replicas.Value >= 2 && !(c.Role == string(scenarios.RoleSidecar) && servicesSized(result)) {
 			objects = append(objects, disruptionBudget(c, name))
 			if c.Replicas.MaxUnavailable != "" {

@@ -107,12 +107,12 @@ func TestGolden(t *testing.T) {
 func TestNames(t *testing.T) {
 	for name, want := range map[string][]string{
 		"target": {
-			"ingress-gateway-hpa.yaml", "ingress-gateway-pdb.yaml", "patches/ingress-gateway-rollout.yaml", "patches/ingress-gateway-resources.yaml",
+			"ingress-gateway-hpa.yaml", "ingress-gateway-keda.yaml.example", "ingress-gateway-pdb.yaml", "patches/ingress-gateway-rollout.yaml", "patches/ingress-gateway-resources.yaml",
 			"sidecar-hpa.yaml", "sidecar-pdb.yaml", "patches/sidecar-resources.yaml",
 			"destination-rule.yaml", "prometheus-rule.yaml",
 		},
 		// One replica: no disruption budget, which would keep its node from being drained.
-		"embedded":   {"gateway-hpa.yaml.example", "patches/gateway-resources.yaml.example", "prometheus-rule.yaml.example"},
+		"embedded":   {"gateway-hpa.yaml.example", "gateway-keda.yaml.example", "patches/gateway-resources.yaml.example", "prometheus-rule.yaml.example"},
 		"infeasible": nil,
 		"invalid":    nil,
 		"incomplete": nil,
@@ -147,11 +147,12 @@ func TestExamplesSayWhy(t *testing.T) {
 	} {
 		for _, f := range files(t, c.result) {
 			unwrapped := strings.ReplaceAll(string(f.Content), "\n# ", " ")
-			if got := strings.HasSuffix(f.Name, ".yaml.example"); got != c.example {
-				t.Errorf("%s: file %s, want an example: %v", c.name, f.Name, c.example)
+			example := c.example || isKEDA(f) // which does not know the user's Prometheus
+			if got := strings.HasSuffix(f.Name, ".yaml.example"); got != example {
+				t.Errorf("%s: file %s, want an example: %v", c.name, f.Name, example)
 			}
-			if got := strings.Contains(unwrapped, "EXAMPLE, not to be applied as it is."); got != c.example {
-				t.Errorf("%s: %s says that it is an example: %v, want %v", c.name, f.Name, got, c.example)
+			if got := strings.Contains(unwrapped, "EXAMPLE, not to be applied as it is."); got != example {
+				t.Errorf("%s: %s says that it is an example: %v, want %v", c.name, f.Name, got, example)
 			}
 			if !strings.Contains(unwrapped, c.says) {
 				t.Errorf("%s: %s does not say %q:\n%s", c.name, f.Name, c.says, f.Content)
@@ -186,6 +187,8 @@ func strictly(t *testing.T, f manifests.File) (kind string, value any) {
 		into = &appsv1.Deployment{}
 	case "monitoring.coreos.com/v1 PrometheusRule":
 		into = &monitoringv1.PrometheusRule{}
+	case "keda.sh/v1alpha1 ScaledObject":
+		into = &scaledObject{}
 	case "networking.istio.io/v1 DestinationRule":
 		var outer destinationRule
 		if err := yaml.UnmarshalStrict(f.Content, &outer); err != nil {
@@ -419,7 +422,7 @@ func TestHostOutsideTheMesh(t *testing.T) {
 		result.ConnectionPool.Host = host
 		for _, f := range files(t, result) {
 			isRule := strings.HasPrefix(f.Name, "destination-rule")
-			if got, want := strings.HasSuffix(f.Name, ".example"), isRule && !inMesh; got != want {
+			if got, want := strings.HasSuffix(f.Name, ".example"), isRule && !inMesh || isKEDA(f); got != want {
 				t.Errorf("host %q: file %s, want an example: %v", host, f.Name, want)
 			}
 			_, value := strictly(t, f)
