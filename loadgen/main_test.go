@@ -40,6 +40,10 @@ func TestMain(m *testing.M) {
 		runMemory(address)
 		return
 	}
+	if address := os.Getenv(manyEnv); address != "" {
+		runMany(address)
+		return
+	}
 	before := descriptors()
 	code := m.Run()
 	if code == 0 {
