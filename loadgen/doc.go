@@ -38,9 +38,7 @@
 //
 //   - An arrival that finds the backlog full is shed, and so is one that has
 //     waited for a stream until its timeout was over. Those that still wait
-//     when the time to send is over go on waiting, up to their timeouts. Where
-//     requests have different timeouts, one that waits behind one with a longer
-//     timeout is counted as shed when that one goes, and never sent too late.
+//     when the time to send is over go on waiting, up to their timeouts.
 //   - A request that is sent is answered, failed, or timed out. The timeout
 //     counts from the intended instant; the stream is reset.
 //   - A request that a GOAWAY or REFUSED_STREAM says was not processed is sent

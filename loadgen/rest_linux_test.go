@@ -37,7 +37,7 @@ func TestRests(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := &worker{run: &run{meanGap: int64(tt.gap), mostSlack: mostSlack, rests: true, hasNext: true, backlog: newBacklog(8)}}
+			w := &worker{run: &run{meanGap: int64(tt.gap), mostSlack: mostSlack, rests: true, hasNext: true, backlog: newBacklog(8, []flight{{timeout: 1}}, []int32{0})}}
 			if tt.change != nil {
 				tt.change(w)
 			}

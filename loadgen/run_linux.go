@@ -103,7 +103,8 @@ func newRun(plan scenarios.Plan, phase scenarios.Phase, worker, workers int) (*r
 		r.meanGap = int64(1e9 * float64(workers) / rps)
 	}
 	bound := backlogBound(plan, phase)
-	r.backlog = newBacklog((bound + workers - 1) / workers)
+	lists, of := flights(plan)
+	r.backlog = newBacklog((bound+workers-1)/workers, lists, of)
 	return r, nil
 }
 
@@ -206,49 +207,4 @@ func (g *gaps) sent(at int64) {
 		g.squares += gap * gap
 	}
 	g.last = at
-}
-
-// waiting is an arrival that is due.
-type waiting struct {
-	intended int64
-	kind     int32
-}
-
-// backlog is a bounded queue of arrivals that are due, in order.
-type backlog struct {
-	ring       []waiting // grows up to bound
-	head, size int
-	bound      int
-}
-
-func newBacklog(bound int) backlog {
-	return backlog{ring: make([]waiting, min(bound, 64)), bound: bound}
-}
-
-func (b *backlog) full() bool { return b.size >= b.bound }
-
-func (b *backlog) push(w waiting) {
-	if b.size == len(b.ring) {
-		ring := make([]waiting, min(b.bound, 2*len(b.ring)))
-		for i := range b.size {
-			ring[i] = b.ring[(b.head+i)%len(b.ring)]
-		}
-		b.ring, b.head = ring, 0
-	}
-	i := b.head + b.size
-	if i >= len(b.ring) {
-		i -= len(b.ring)
-	}
-	b.ring[i] = w
-	b.size++
-}
-
-func (b *backlog) front() waiting { return b.ring[b.head] }
-
-func (b *backlog) pop() {
-	b.head++
-	if b.head == len(b.ring) {
-		b.head = 0
-	}
-	b.size--
 }

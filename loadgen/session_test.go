@@ -234,6 +234,39 @@ func TestOverload(t *testing.T) {
 	}
 }
 
+// TestOverloadWithTwoTimeouts: where nothing is answered, half of the arrivals are given
+// up after a tenth of a second, though they wait among others that are given up after a
+// second.
+func TestOverloadWithTwoTimeouts(t *testing.T) {
+	plan := planFor(serve(t, http.HandlerFunc(hang)))
+	plan.Connections = scenarios.Connections{Count: 1, StreamsPerConnection: 1}
+	plan.Timeout = time.Second
+	plan.Requests = []scenarios.Request{
+		{Name: "patient", Weight: 1, Method: "GET", Path: "/"},
+		{Name: "hasty", Weight: 1, Method: "GET", Path: "/", Timeout: 100 * time.Millisecond},
+	}
+	sink := &collect{}
+	facts, err := loadgen.Run(context.Background(), plan, scenarios.Phase{
+		Process: scenarios.Constant, Rate: scenarios.PerSecond(1000), Duration: 800 * time.Millisecond, Interval: 100 * time.Millisecond, Seed: 5,
+	}, sink, loadgen.Options{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkAccounts(t, facts, sink)
+	if c := facts.Counts; c.Intended != 800 || c.Shed+c.TimedOut != 800 {
+		t.Errorf("counts %+v, want 800 given up", c)
+	}
+	for _, i := range sink.intervals[4:8] {
+		// Half of what was intended until a tenth of a second ago: 200 of 400 and so on,
+		// with 5 standard deviations of the mix and some time for the machine.
+		at := i.End.Seconds() - facts.Start.Seconds()
+		low, high := 0.25*1000*(at-0.1), 0.7*1000*at
+		if got := float64(i.Counts.Shed + i.Counts.TimedOut); got < low || got > high {
+			t.Errorf("after %.1f s %.0f are given up, want from %.0f to %.0f", at, got, low, high)
+		}
+	}
+}
+
 // hang answers nothing until the request is given up.
 func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 

@@ -22,7 +22,6 @@ func (w *worker) send(now int64) {
 		if r.hasNext && now >= r.nextAt+r.slack() {
 			w.release(now)
 		}
-		w.giveUp(now)
 		w.dispatch(now)
 	}
 	if r.counts.Sent > before {
@@ -40,7 +39,6 @@ func (w *worker) release(at int64) {
 		r.counts.Intended++
 		r.slackSum += slack
 		if r.backlog.full() {
-			w.giveUp(at)
 			w.dispatch(at)
 			w.flush()
 		}
@@ -53,11 +51,12 @@ func (w *worker) release(at int64) {
 	}
 }
 
-// dispatch starts what waits, as far as there are streams. Where arrivals leave in
-// batches, one connection takes as much of a batch as it can, so that one write
-// carries it, and the next batch begins with the next connection; otherwise the
-// connections take turns.
+// dispatch starts what waits, as far as its timeout is not over and there are
+// streams. Where arrivals leave in batches, one connection takes as much of a batch
+// as it can, so that one write carries it, and the next batch begins with the next
+// connection; otherwise the connections take turns.
 func (w *worker) dispatch(now int64) {
+	w.giveUp(now)
 	w.resend(now)
 	r := w.run
 	packed := r.slack() > 0
@@ -69,11 +68,6 @@ func (w *worker) dispatch(now int64) {
 			}
 		}
 		due := r.backlog.front()
-		if due.intended+w.timeout(due.kind) <= now { // behind one with a longer timeout
-			r.backlog.pop()
-			r.shed(exchange.ShedWaiting)
-			continue
-		}
 		if !w.mayTake() { // before a row of the feed is used
 			break
 		}
@@ -333,14 +327,8 @@ func (w *worker) expireOf(list int, now int64) {
 
 // giveUp sheds what has waited for a stream until its timeout.
 func (w *worker) giveUp(now int64) {
-	r := w.run
-	for r.backlog.size > 0 {
-		front := r.backlog.front()
-		if front.intended+w.timeout(front.kind) > now {
-			return
-		}
-		r.backlog.pop()
-		r.shed(exchange.ShedWaiting)
+	for w.run.backlog.expire(now) {
+		w.run.shed(exchange.ShedWaiting)
 	}
 }
 

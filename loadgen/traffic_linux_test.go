@@ -43,9 +43,10 @@ func newTraffic(t *testing.T, plan scenarios.Plan, records int) (*worker, *openC
 	l := &link{conn: conn, uses: 1000}
 	w := &worker{
 		base: time.Now(), unused: -1, maximum: records,
-		run: &run{mix: mix, precise: true, backlog: newBacklog(8), sendEnd: int64(time.Hour)},
+		run: &run{mix: mix, precise: true, sendEnd: int64(time.Hour), boundary: int64(time.Hour)},
 	}
 	w.flights, w.flightOf = flights(plan)
+	w.run.backlog = newBacklog(8, w.flights, w.flightOf)
 	w.offer(l)
 	return w, conn
 }
@@ -68,6 +69,60 @@ func TestDispatchExpires(t *testing.T) {
 	}
 	if c, shed := w.run.counts, w.run.classes[exchange.ShedWaiting]; c.Sent != 3 || c.Shed != 2 || shed != 2 || w.run.backlog.size != 0 {
 		t.Errorf("sent %d, shed %d, %d of them after waiting, %d wait; want 3, 2, 2, 0", c.Sent, c.Shed, shed, w.run.backlog.size)
+	}
+}
+
+// What is hasty is shed when its own timeout is over, whatever waits before it, and the
+// worker wakes up for that.
+func TestTimeoutsOfWaiting(t *testing.T) {
+	const ms = int64(time.Millisecond)
+	w, conn := newTraffic(t, scenarios.Plan{Timeout: time.Second, Requests: []scenarios.Request{
+		{Name: "patient", Weight: 1}, {Name: "hasty", Weight: 1, Timeout: 100 * time.Millisecond},
+		{Name: "between", Weight: 1, Timeout: 400 * time.Millisecond},
+	}}, 0)
+	for i, kind := range []int32{0, 2, 1, 0, 1} { // intended at 0, 10, 20, 30 and 40 ms
+		w.run.backlog.push(waiting{intended: int64(i) * 10 * ms, kind: kind})
+	}
+	shed := int64(0)
+	for _, at := range []int64{120, 140, 410, 1000, 1030} {
+		if got := w.patience(0); got != at*ms {
+			t.Errorf("after %d were shed the worker sleeps until %s, want %d ms", shed, time.Duration(got), at)
+		}
+		w.dispatch(at*ms - 1)
+		if w.run.counts.Shed != shed {
+			t.Errorf("just before %d ms %d are shed, want %d", at, w.run.counts.Shed, shed)
+		}
+		shed++
+		if w.dispatch(at * ms); w.run.counts.Shed != shed || w.run.classes[exchange.ShedWaiting] != shed {
+			t.Errorf("at %d ms %d are shed, want %d", at, w.run.counts.Shed, shed)
+		}
+	}
+	if w.run.backlog.size != 0 || len(conn.kinds) != 0 {
+		t.Errorf("%d wait and %d were sent, want none", w.run.backlog.size, len(conn.kinds))
+	}
+}
+
+// The bound is one for all timeouts together, and the order is that of the intended
+// instants, however the queues grow and turn.
+func TestBacklog(t *testing.T) {
+	lists := []flight{{timeout: 1 << 40}, {timeout: 1 << 41}}
+	b := newBacklog(300, lists, []int32{0, 1, 0})
+	next, last := int64(0), int64(-1)
+	for round := range 50 {
+		for !b.full() {
+			b.push(waiting{intended: next, kind: int32(next*7%10) % 3})
+			next++
+		}
+		if b.size != 300 {
+			t.Fatalf("%d wait when it is full, want 300", b.size)
+		}
+		for range 50 + 5*round {
+			got := b.front()
+			if b.pop(); got.intended != last+1 || got.kind != int32(got.intended*7%10)%3 {
+				t.Fatalf("%+v follows %d", got, last)
+			}
+			last = got.intended
+		}
 	}
 }
 

@@ -154,9 +154,6 @@ func flights(plan scenarios.Plan) (lists []flight, of []int32) {
 	return lists, of
 }
 
-// timeout returns that of a kind of request, in nanoseconds.
-func (w *worker) timeout(kind int32) int64 { return w.flights[w.flightOf[kind]].timeout }
-
 // now returns the nanoseconds since the base, by the monotonic clock.
 func (w *worker) now() int64 { return int64(time.Since(w.base)) }
 
@@ -253,10 +250,7 @@ func (w *worker) patience(now int64) int64 {
 	if len(w.again) > 0 && !r.limit.allows(now) {
 		until = min(until, r.limit.at())
 	}
-	if r.backlog.size > 0 {
-		front := r.backlog.front()
-		until = min(until, front.intended+w.timeout(front.kind))
-	}
+	until = min(until, r.backlog.expiry())
 	if r.aborted {
 		until = min(until, r.drainBy)
 	}
