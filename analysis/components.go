@@ -130,7 +130,7 @@ func fitComponent(phases []examined, c record.Component, ceiling float64) (model
 		r := perReplicaOf(p, c)
 		if p.summary.Verdict.Valid || idle(p) {
 			highest = math.Max(highest, r.rps)
-			memory = append(memory, models.MemoryPoint{Bytes: r.bytes, InFlight: r.inFlight, Connections: r.conns})
+			memory = append(memory, models.MemoryPoint{Bytes: r.bytes, InFlight: r.inFlight, Connections: r.conns, At: p.Start.Seconds()})
 		}
 		clipped := r.throttled > maxThrottledForFit || ceiling > 0 && r.cores > maxShareForFit*ceiling
 		if showsDemand(p) && !clipped && !math.IsNaN(r.cores) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	gonum "gonum.org/v1/gonum/stat"
+
 	"github.com/sailplan-io/sailplan/analysis/models"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
@@ -16,84 +18,97 @@ func peakOf(n float64) float64 { return n + 3*math.Sqrt(n) }
 
 // meanOf is the inverse of peakOf.
 func meanOf(peak float64) float64 {
-	root := (math.Sqrt(9+4*peak) - 3) / 2
+	root := (math.Sqrt(9+4*math.Max(0, peak)) - 3) / 2
 	return root * root
 }
 
-// memorySearch is half the width, as a share, of what a bisection for the rate at
-// which memory ends leaves open.
-const memorySearch = 0.03
+const (
+	// memoryStep is what a group's memory is known to, in bytes: the kernel charges
+	// it 64 pages of 4 KiB at a time for each processor, here one for two of them
+	// (MEMCG_CHARGE_BATCH in linux/memcontrol.h), half of that to either side.
+	memoryStep = 128 << 10
+	// memorySearch is half the width, as a share, of what a bisection for the rate at
+	// which memory ends leaves open.
+	memorySearch = 0.03
+)
+
+// memoryPoint is one rate as the memory of a component sees it.
+type memoryPoint struct {
+	peak, bytes float64 // in flight at most; held then
+}
 
 // memory adds where components use up their memory: the kernel kills them there. A
 // proxy that has once taken memory keeps it, so only phases count that no higher
-// rate came before.
+// rate came before; and of those of one rate only the last, since what the first
+// requests take for good is no cost of load.
 func (s *forecaster) memory() {
 	for _, c := range s.rec.Components {
 		_, limit := limitsOf(s.rec, c)
 		if limit <= 0 {
 			continue
 		}
-		rows := [][]float64{}
-		var bytes, latencies []float64
-		replicas := 1.0
+		var points []memoryPoint
+		seconds, replicas := 0.0, 1.0
 		for _, rising := range s.rising {
-			for i, p := range rising {
-				r := perReplicaOf(p, c)
-				largest, ok := p.samples.Max(c.Name, record.WorkingSetBytes)
+			last := 0.0
+			for _, p := range rising {
+				bytes, ok := p.samples.Max(c.Name, record.WorkingSetBytes)
 				if !ok || p.latency.N() == 0 {
 					continue
 				}
-				replicas = float64(r.replicas)
-				if first, known := firstBytes(p, c.Name); known && i == 0 {
-					rows, bytes = append(rows, []float64{1, 0}), append(bytes, first) // nothing is in flight yet
+				replicas, seconds = float64(perReplicaOf(p, c).replicas), p.latency.Mean()
+				point := memoryPoint{peakOf(p.offered / replicas * seconds), bytes}
+				if len(points) > 0 && last > 0 && p.offered < 1.15*last {
+					points[len(points)-1] = point
+				} else {
+					points = append(points, point)
 				}
-				rows = append(rows, []float64{1, peakOf(p.offered / replicas * p.latency.Mean())})
-				bytes, latencies = append(bytes, largest), append(latencies, p.latency.Mean())
+				last = p.offered
 			}
 		}
-		if bound, ok := memoryBound(rows, bytes, limit); ok {
-			seconds := latencies[len(latencies)-1]
-			rate := func(peak float64) float64 { return meanOf(math.Max(0, peak)) / seconds * replicas }
-			s.bounds = append(s.bounds, Bound{
-				Component: c.Name, Resource: models.BindsMemory,
-				EdgeRps: stat.Estimate{
-					Value: rate(bound.Value), Low: rate(bound.Low) * (1 - memorySearch), High: rate(bound.High) * (1 + memorySearch),
-					Confidence: stat.Confidence, N: bound.N,
-				},
-				Reason: fmt.Sprintf("its limit is used up by %.0f requests in flight at once, %s each", bound.Value, duration(seconds)),
-			})
+		peak, ok := fills(points, limit)
+		if !ok {
+			continue
 		}
+		rate := func(peak float64) float64 { return meanOf(peak) / seconds * replicas }
+		s.bounds = append(s.bounds, Bound{
+			Component: c.Name, Resource: models.BindsMemory,
+			EdgeRps: stat.Estimate{
+				Value: rate(peak.Value), Low: rate(peak.Low) * (1 - memorySearch), High: rate(peak.High) * (1 + memorySearch),
+				Confidence: peak.Confidence, N: peak.N,
+			},
+			Reason: fmt.Sprintf("its limit is used up by %.0f requests in flight at once, %s each", peak.Value, duration(seconds)),
+		})
 	}
 }
 
-// firstBytes returns the working set at the start of a phase.
-func firstBytes(p examined, component string) (bytes float64, ok bool) {
-	for _, replica := range p.samples[component] {
-		if series := replica[record.WorkingSetBytes]; series.N > 0 {
-			bytes, ok = math.Max(bytes, series.First), true
-		}
+// fills returns how many requests in flight fill the limit, by a straight line
+// through the points; its scatter is no less than memoryStep. ok is false when there
+// are too few points, or when memory does not visibly grow.
+func fills(points []memoryPoint, limit float64) (peak stat.Estimate, ok bool) {
+	var x, y []float64
+	for _, p := range points {
+		x, y = append(x, p.peak), append(y, p.bytes)
 	}
-	return bytes, ok
-}
-
-// memoryBound returns how many requests in flight fill the limit, by a straight line
-// through bytes; ok is false when there are too few points, or memory does not grow.
-func memoryBound(rows [][]float64, bytes []float64, limit float64) (stat.Estimate, bool) {
-	if len(rows) < 4 {
+	if len(x) < 2 {
 		return stat.Estimate{}, false
 	}
-	fit, err := stat.LeastSquares(rows, bytes, nil)
-	if err != nil {
+	base, each := gonum.LinearRegression(x, y, nil, false)
+	n, middle := float64(len(x)), gonum.Mean(x, nil)
+	spread, squares := 0.0, 0.0
+	for i := range x {
+		spread += (x[i] - middle) * (x[i] - middle)
+		squares += math.Pow(y[i]-base-each*x[i], 2)
+	}
+	sd := float64(memoryStep)
+	if n > 2 {
+		sd = math.Max(sd, math.Sqrt(squares/(n-2)))
+	}
+	z := stat.Z(stat.Confidence)
+	if !(each > z*sd/math.Sqrt(spread)) {
 		return stat.Estimate{}, false
 	}
-	slope := fit.Coefficient(1, stat.Confidence)
-	if !(slope.Low > 0) {
-		return stat.Estimate{}, false
-	}
-	at := (limit - fit.Coefficients[0]) / slope.Value
-	there := fit.Mean([]float64{1, at}, stat.Confidence)
-	return stat.Estimate{
-		Value: at, Low: at - (there.High-there.Value)/slope.Value, High: at + (there.Value-there.Low)/slope.Value,
-		Confidence: stat.Confidence, N: len(rows),
-	}, at > 0
+	at := (limit - base) / each
+	half := z * sd * math.Sqrt(1/n+(at-middle)*(at-middle)/spread) / each
+	return stat.Estimate{Value: at, Low: at - half, High: at + half, Confidence: stat.Confidence, N: len(x)}, at > 0
 }

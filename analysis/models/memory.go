@@ -13,6 +13,7 @@ type MemoryPoint struct {
 	Bytes       float64 // the larger of working set and resident set, as far as known; the largest in the phase
 	InFlight    float64 // requests, mean; NaN: not known
 	Connections float64 // downstream, mean; NaN: not known
+	At          float64 // seconds since some instant; all 0 when not known
 }
 
 // Memory is what a replica of a component holds:
@@ -26,15 +27,23 @@ type Memory struct {
 	Largest                          float64       // bytes, seen in any phase; 0: none seen
 	MostInFlight                     float64       // measured; 0 when not known
 	MostConnections                  float64       // likewise
+	// Drift is the growth in bytes a second at constant load, in the second half of
+	// the phases, and Leak says that it is one: then no fixed size lasts.
+	Drift stat.Estimate
+	Leak  bool
+	// Hysteresis is the share of what it grew by under load that it kept when the
+	// load had come down again, 0 to 1. Where that is much, memory says nothing of the
+	// load of the moment, and no autoscaler should follow it.
+	Hysteresis stat.Estimate
 }
 
-// FitMemory fits the memory of a component.
+// FitMemory fits the memory of a component. The points come in order of time.
 func FitMemory(points []MemoryPoint) Memory {
 	points = slices.DeleteFunc(slices.Clone(points), func(p MemoryPoint) bool { return !(p.Bytes > 0) || math.IsInf(p.Bytes, 0) })
 	n := len(points)
 	if n == 0 {
 		none := stat.NotEstimable(0, "memory was not sampled")
-		return Memory{Base: none, PerInFlight: none, PerConnection: none}
+		return Memory{Base: none, PerInFlight: none, PerConnection: none, Drift: none, Hysteresis: none}
 	}
 	column := func(of func(MemoryPoint) float64) []float64 {
 		out := make([]float64, n)
@@ -52,6 +61,8 @@ func FitMemory(points []MemoryPoint) Memory {
 		PerConnection: stat.NotEstimable(n, why("connections", connections)),
 		Largest:       slices.Max(bytes),
 	}
+	m.Drift, m.Leak = drift(points)
+	m.Hysteresis = hysteresis(points)
 	if known(inFlight) {
 		m.MostInFlight = slices.Max(inFlight)
 	}
