@@ -37,9 +37,21 @@ type Object struct {
 	Note       string           // why the object was skipped; empty when it was read
 	Warnings   scenarios.Errors // of an object that Istio accepts, though hardly as meant
 
+	// Faults are what Read found in the object that does not fit its kind.
+	Faults []Fault
+
 	document scenarios.Document
+	root     *yaml.Node
 	spec     *yaml.Node
 }
+
+// Fault is a place in an object that does not fit its kind.
+type Fault struct {
+	scenarios.Problem
+	Unknown bool // the field does not exist; otherwise its value would be refused
+}
+
+const unknownField = "unknown field"
 
 // limits of a file. A Kubernetes object has at most 1.5 MiB, because etcd takes
 // no more.
@@ -87,6 +99,7 @@ func withTemplateHint(err error, data []byte) error {
 const maxProblems = 100
 
 type parser struct {
+	all      bool // every kind is read, and objects with problems are kept
 	objects  []Object
 	problems scenarios.Errors
 }
@@ -105,9 +118,14 @@ func (p *parser) object(document scenarios.Document, root *yaml.Node) {
 		p.fail(document, root, "", "", "expected a Kubernetes object, found %s", describe(root))
 		return
 	}
-	object := Object{File: document.Name, Line: root.Line, document: document, spec: lookup(root, "spec")}
+	object := Object{File: document.Name, Line: root.Line, document: document, root: root, spec: lookup(root, "spec")}
 	object.Kind = p.text(document, root, "kind")
 	object.APIVersion = p.text(document, root, "apiVersion")
+	if p.all && object.Kind == "" && object.APIVersion == "" || p.all && object.APIVersion == "" && lookup(root, "metadata") == nil {
+		object.Kind = "" // the chart gateway has a value of this name
+		p.objects = append(p.objects, p.read(document, root, object))
+		return
+	}
 	if object.Kind == "" || object.APIVersion == "" {
 		p.fail(document, root, "", "", "not a Kubernetes object: kind or apiVersion is missing")
 		return
@@ -118,6 +136,10 @@ func (p *parser) object(document scenarios.Document, root *yaml.Node) {
 	}
 	if metadata := lookup(root, "metadata"); metadata != nil && metadata.Kind == yaml.MappingNode {
 		object.Name, object.Namespace = scalar(metadata, "name"), scalar(metadata, "namespace")
+	}
+	if p.all {
+		p.objects = append(p.objects, p.read(document, root, object))
+		return
 	}
 	group, _, _ := strings.Cut(object.APIVersion, "/")
 	if object.Kind != KindDestinationRule || !strings.HasSuffix(group, "istio.io") {
@@ -194,7 +216,7 @@ func (p *parser) known(document scenarios.Document, mapping *yaml.Node, path str
 		} else if path == "" {
 			hint = "fields of a DestinationRule belong under spec"
 		}
-		p.fail(document, key, join(path, key.Value), hint, "unknown field")
+		p.fail(document, key, join(path, key.Value), hint, unknownField)
 	}
 }
 

@@ -47,7 +47,7 @@ func (s strict) message(node *yaml.Node, message protoreflect.MessageDescriptor,
 		key, value := node.Content[i], node.Content[i+1]
 		field := fieldByJSONName(message, key.Value)
 		if field == nil {
-			s.fail(key, join(path, key.Value), unknownHint(key.Value, around), "unknown field")
+			s.fail(key, join(path, key.Value), unknownHint(key.Value, around), unknownField)
 			continue
 		}
 		if isNull(value) {

@@ -1,0 +1,231 @@
+package mesh
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/sailplan-io/sailplan/scenarios"
+)
+
+// metadata is the metadata of any object.
+type metadata = metav1.ObjectMeta
+
+// reflected walks the nodes of an object along its Go type, by the names that
+// its fields have in JSON. It is to Kubernetes' kinds what strict is to Istio's,
+// whose messages may lie inside.
+type reflected struct{ strict }
+
+// outer is an object around the one that is being read.
+type outer struct {
+	path  string
+	shape reflect.Type
+}
+
+func (r reflected) value(node *yaml.Node, t reflect.Type, path string, around []outer) {
+	if node == nil || isNull(node) || r.special(node, t, path) {
+		return
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		r.value(node, t.Elem(), path, around)
+	case reflect.Struct:
+		r.object(node, t, path, around)
+	case reflect.Slice, reflect.Array:
+		r.list(node, t, path, around)
+	case reflect.Map:
+		if node.Kind != yaml.MappingNode {
+			r.fail(node, path, "", "expected keys and values, found %s", describe(node))
+			return
+		}
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			r.value(node.Content[i+1], t.Elem(), join(path, node.Content[i].Value), around)
+		}
+	case reflect.String:
+		r.scalar(node, protoreflect.StringKind, path)
+	case reflect.Bool:
+		r.scalar(node, protoreflect.BoolKind, path)
+	case reflect.Float32, reflect.Float64:
+		r.scalar(node, protoreflect.DoubleKind, path)
+	case reflect.Int32, reflect.Int16, reflect.Int8:
+		r.scalar(node, protoreflect.Int32Kind, path)
+	case reflect.Uint32, reflect.Uint16:
+		r.scalar(node, protoreflect.Uint32Kind, path)
+	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint64, reflect.Uint8:
+		r.scalar(node, protoreflect.Int64Kind, path)
+	default:
+		// An interface takes anything.
+	}
+}
+
+// special reads the types that are written in a way of their own, and reports
+// whether the type is one of them.
+func (r reflected) special(node *yaml.Node, t reflect.Type, path string) bool {
+	pointer := reflect.PointerTo(t)
+	switch {
+	case t == reflect.TypeFor[resource.Quantity]():
+		if node.Kind != yaml.ScalarNode {
+			r.fail(node, path, "", "expected a quantity, found %s", describe(node))
+		} else if _, err := resource.ParseQuantity(node.Value); err != nil {
+			r.fail(node, path, "write for instance 500m, 2, 512Mi or 1Gi", "expected a quantity, found %s", describe(node))
+		}
+		return true
+	case t == reflect.TypeFor[intstr.IntOrString]():
+		if node.Kind != yaml.ScalarNode {
+			r.fail(node, path, "", "expected a number or text, found %s", describe(node))
+		}
+		return true
+	case pointer.Implements(reflect.TypeFor[proto.Message]()):
+		message, ok := reflect.New(t).Interface().(proto.Message)
+		if ok {
+			r.message(node, message.ProtoReflect().Descriptor(), path, nil)
+		}
+		return true
+	}
+	return t.Kind() == reflect.Struct && pointer.Implements(reflect.TypeFor[json.Unmarshaler]())
+}
+
+func (r reflected) list(node *yaml.Node, t reflect.Type, path string, around []outer) {
+	if t.Elem().Kind() == reflect.Uint8 {
+		r.scalar(node, protoreflect.StringKind, path)
+		return
+	}
+	if node.Kind != yaml.SequenceNode {
+		r.fail(node, path, "write a dash and a space before each item", "expected a list, found %s", describe(node))
+		return
+	}
+	for i, item := range node.Content {
+		r.value(item, t.Elem(), fmt.Sprintf("%s[%d]", path, i), around)
+	}
+}
+
+func (r reflected) object(node *yaml.Node, t reflect.Type, path string, around []outer) {
+	if node.Kind != yaml.MappingNode {
+		r.fail(node, path, "", "expected fields and values, found %s", describe(node))
+		return
+	}
+	around = append(slices.Clip(around), outer{path, t})
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		field := fieldNamed(t, key.Value)
+		if field == nil {
+			r.fail(key, join(path, key.Value), unknownFieldHint(key.Value, around), unknownField)
+			continue
+		}
+		r.value(value, field, join(path, key.Value), around)
+	}
+}
+
+// fieldNamed returns the type of the field that has the name in JSON; nil when
+// the struct has none.
+func fieldNamed(t reflect.Type, name string) reflect.Type {
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if tag, inline := jsonName(field); inline {
+			if found := fieldNamed(structOf(field.Type), name); found != nil {
+				return found
+			}
+		} else if tag == name {
+			return field.Type
+		}
+	}
+	return nil
+}
+
+// jsonName returns the name of a field in JSON, empty when it has none, and
+// whether the fields of the field's type take its place.
+func jsonName(field reflect.StructField) (name string, inline bool) {
+	tag, tagged := field.Tag.Lookup("json")
+	name, options, _ := strings.Cut(tag, ",")
+	switch {
+	case name == "-" || !field.IsExported() && !field.Anonymous:
+		return "", false
+	case name == "" && (field.Anonymous || strings.Contains(options, "inline")) && structOf(field.Type).Kind() == reflect.Struct:
+		return "", true
+	case name == "" && !tagged:
+		return field.Name, false
+	}
+	return name, false
+}
+
+func structOf(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
+
+// namesOf returns the names of a struct's fields in JSON.
+func namesOf(t reflect.Type) []string {
+	var names []string
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if name, inline := jsonName(field); inline {
+			names = append(names, namesOf(structOf(field.Type))...)
+		} else if name != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// unknownFieldHint looks for the field that was meant, as unknownHint does.
+func unknownFieldHint(name string, around []outer) string {
+	here := around[len(around)-1].shape
+	names := namesOf(here)
+	near, isNear := scenarios.Nearest(name, names)
+	if isNear && strings.EqualFold(strings.NewReplacer("_", "", "-", "").Replace(name), near) {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	for _, a := range slices.Backward(around) {
+		if found := belowStruct(a.shape, name, 4); found != "" {
+			return fmt.Sprintf("%q belongs at %s", name, join(a.path, found))
+		}
+	}
+	if isNear {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	const most = 20
+	if len(names) > most {
+		names = append(names[:most:most], "…")
+	}
+	return "known here: " + strings.Join(names, ", ")
+}
+
+// belowStruct returns the path of the field with the name below a struct, at most
+// depth levels down, the least deep one first; lists are not looked into.
+func belowStruct(t reflect.Type, name string, depth int) string {
+	t = structOf(t)
+	if depth < 0 || t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[proto.Message]()) {
+		return ""
+	}
+	if fieldNamed(t, name) != nil {
+		return name
+	}
+	best := ""
+	for i := range t.NumField() {
+		field := t.Field(i)
+		tag, inline := jsonName(field)
+		if tag == "status" || tag == "" && !inline {
+			continue
+		}
+		below := belowStruct(field.Type, name, depth-1)
+		if below != "" && !inline {
+			below = tag + "." + below
+		}
+		if below != "" && (best == "" || strings.Count(below, ".") < strings.Count(best, ".")) {
+			best = below
+		}
+	}
+	return best
+}
