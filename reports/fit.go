@@ -218,7 +218,7 @@ func alternativeSection(result fit.Result) Section {
 func fitCharts(result fit.Result) Section {
 	s := Series{
 		Title:   result.Y + " against " + result.X,
-		Caption: "The band holds one more measurement in 95 of 100.",
+		Caption: "Bars are 95 % intervals, as in the predictions.",
 		X:       Axis{Label: result.X}, Y: Axis{Label: result.Y},
 	}
 	measured, curve := Line{Name: "measured", Color: colorFirst, Dots: true}, Line{Name: result.Model, Color: colorSecond}

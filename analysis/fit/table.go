@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Table is the two columns of a CSV file that a fit needs.
@@ -76,6 +77,11 @@ func ReadTable(file string, r io.Reader, columns Columns) (Table, error) {
 	x, y, err := columns.find(header)
 	if err != nil {
 		return Table{}, fmt.Errorf("%s:%d: %w", file, headerLine, err)
+	}
+	for _, name := range []string{header[x], header[y]} {
+		if strings.ContainsFunc(name, unicode.IsControl) {
+			return Table{}, fmt.Errorf("%s:%d: the column %s has a control character in its name", file, headerLine, shown(name))
+		}
 	}
 	t := Table{File: file, X: strings.TrimSpace(header[x]), Y: strings.TrimSpace(header[y])}
 	errs := t.read(reader, len(header), x, y, columns.ZeroX)

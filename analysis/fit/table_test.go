@@ -85,6 +85,7 @@ func TestReadTableRefuses(t *testing.T) {
 		{"ragged", "n,x\n1,20,3\n4\n", named, "data.csv:2: 3 fields, the first line has 2\ndata.csv:3: one field, the first line has 2"},
 		{"open quote", "n,x\n1,\"20\n", named, `data.csv:2:7: extraneous or missing " in quoted-field`},
 		{"zero byte", "n,x\n1,2\x00\n", named, "data.csv:2: a zero byte: this is no CSV file"},
+		{"an escape sequence", "n,x\x1b[2J\n1,2\n", Columns{}, `data.csv:1: the column "x\x1b[2J" has a control character in its name`},
 		{"UTF-16", "\xff\xfen\x00", named, "data.csv:1: UTF-16: save it as UTF-8"},
 		{"a long cell", "n,x\n1," + strings.Repeat("z", 100) + "\n", named, `data.csv:2: x is "` + strings.Repeat("z", 40) + `…": not a number`},
 	} {

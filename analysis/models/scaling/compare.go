@@ -96,8 +96,10 @@ func (c Comparison) Candidate(kind Kind) (Candidate, bool) {
 func (c *Comparison) choose() {
 	lowest := math.Inf(1)
 	for _, m := range c.Candidates {
-		if m.Rejected == "" && m.Score() < better*lowest {
-			lowest, c.Chosen = m.Score(), m.Kind
+		// Two that both predict exactly are as good.
+		score := math.Max(m.Score(), exact*m.size())
+		if m.Rejected == "" && score < better*lowest {
+			lowest, c.Chosen = score, m.Kind
 		}
 	}
 }
@@ -123,6 +125,10 @@ func (c *Comparison) reject() {
 		extra := (m.at.sum - best.at.sum) / float64(q)
 		variance := best.at.sum / float64(best.DF)
 		if m.Kind == best.Kind || extra <= 0 || (best.spread() == 0 && m.spread() == 0) {
+			continue
+		}
+		if best.spread() == 0 {
+			c.Candidates[i].Rejected = fmt.Sprintf("the points reject it: they lie on the curve of %s exactly", best.Kind)
 			continue
 		}
 		f := distuv.F{D1: float64(q), D2: float64(best.DF)}

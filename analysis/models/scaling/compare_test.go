@@ -84,6 +84,24 @@ func TestChosen(t *testing.T) {
 	}
 }
 
+func TestPointsThatLieOnALine(t *testing.T) {
+	for _, noise := range []Noise{Relative, Constant} {
+		c := compare(t, points([]float64{1, 2, 4, 8, 16}, []float64{100, 200, 400, 800, 1600}), noise)
+		if c.Chosen != Linear {
+			t.Errorf("noise %d: got %s, want the simplest of those that are exact", noise, c.Chosen)
+		}
+		for _, m := range c.Candidates {
+			if m.Rejected != "" {
+				t.Errorf("noise %d: %s is rejected: %s", noise, m.Kind, m.Rejected)
+			}
+		}
+	}
+	c := compare(t, points([]float64{1, 2, 4, 8, 16}, []float64{100, 200, 400, 500, 700}), Relative)
+	if m, _ := c.Candidate(Linear); !strings.HasSuffix(m.Rejected, "they lie on the curve of piecewise exactly") {
+		t.Errorf("beside a line with a kink: got %q, want it rejected", m.Rejected)
+	}
+}
+
 func TestTooFewPointsForTheLargeModels(t *testing.T) {
 	c := compare(t, raytracer()[:3], Relative)
 	if len(c.Candidates) != 2 || c.Candidates[1].Kind != Amdahl || !math.IsNaN(c.Candidates[1].LeaveLastOut) {

@@ -84,16 +84,22 @@ var ErrTooFew = errors.New("too few points")
 // spread is the residual standard deviation, with one that the arithmetic can't
 // tell from none as none.
 func (m Model) spread() float64 {
+	if m.ResidualSD <= exact*m.size() {
+		return 0
+	}
+	return m.ResidualSD
+}
+
+// size is what an error of the whole would be: 1, or the largest X with constant
+// noise.
+func (m Model) size() float64 {
 	size := 1.0
 	if m.Noise == Constant {
 		for _, p := range m.problem.points {
 			size = math.Max(size, p.X)
 		}
 	}
-	if m.ResidualSD <= exact*size {
-		return 0
-	}
-	return m.ResidualSD
+	return size
 }
 
 func (m Model) parameter(j int) stat.Estimate {
