@@ -84,7 +84,7 @@ func (r *Result) poolInput(rec *record.Record, phases []examined, tolerated floa
 			in.Clients, in.ClientWorkers = n, c.Concurrency
 			in.LeastClients, in.MostClients = counts(sized)
 			if sized.Replicas != nil {
-				in.Hottest = sized.Replicas.HottestFactor
+				in.ClientsRPS, in.Clients, in.Hottest = sized.Replicas.Worst()
 			}
 			in = measuredAtClient(in, phases, c)
 			in.CPUPerRequest += knownOr0(sized.CPUSecondsPerRequest)
@@ -92,6 +92,11 @@ func (r *Result) poolInput(rec *record.Record, phases []examined, tolerated floa
 			in.PodsMeasured = max(in.PodsMeasured, sized.ReplicasMeasured)
 			if sized.Replicas != nil || in.Pods == 0 {
 				in.Pods = n
+			}
+			if sized.Replicas != nil {
+				if rps, left, _ := sized.Replicas.Worst(); left > 0 {
+					in.PodsRPS, in.Pods = rps, left
+				}
 			}
 			_, most := counts(sized)
 			in.MostPods = max(in.MostPods, sized.ReplicasMeasured, most)
@@ -104,10 +109,10 @@ func (r *Result) poolInput(rec *record.Record, phases []examined, tolerated floa
 	if in.ConnectSeconds == 0 {
 		in.ConnectSeconds = opening
 	}
-	// The generator's handshakes are of the gateway's listener, and of one kind with
-	// those that it makes itself.
-	if in.Handshake = handshake; handshake == 0 {
-		in.Handshake = in.ConnectSeconds
+	// What opening a connection took where it was least disturbed bounds the CPU of a
+	// handshake from above. The generator's are of one kind with the client proxy's.
+	if handshake > 0 && (in.Handshake == 0 || handshake < in.Handshake) {
+		in.Handshake = handshake
 	}
 	if !hasGateway {
 		in.LostIdleSeconds = lostIdle(phases)
@@ -179,8 +184,11 @@ func measuredAtClient(in recommend.PoolInput, phases []examined, c record.Compon
 	highest := 0.0
 	good := func(p examined) bool { return p.summary.Verdict.Valid && p.summary.Holds }
 	for _, p := range phases {
-		if millis, ok := p.samples.Max(c.Name, record.UpConnectMillisP99); ok {
+		if millis, ok := p.samples.Max(c.Name, record.UpConnectMillisP99); ok && millis > 0 && good(p) {
 			in.ConnectSeconds = math.Max(in.ConnectSeconds, millis/1e3)
+			if in.Handshake == 0 || millis/1e3 < in.Handshake {
+				in.Handshake = millis / 1e3
+			}
 		}
 		if r := perReplicaOf(p, c); good(p) {
 			highest = math.Max(highest, r.rps)

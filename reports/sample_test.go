@@ -148,7 +148,8 @@ func gateway() analysis.Component {
 		},
 		Resources: &analysis.Resources{
 			Requests: analysis.Quantities{CPU: "240m", Memory: "64Mi"}, Limits: analysis.Quantities{CPU: "300m", Memory: "128Mi"},
-			Concurrency: 1, ConnectionsRunOut: 1840,
+			Concurrency: 1, ConcurrencyReason: "one worker thread, as measured; p99 is 29.8 ms at 1 100/s per replica, where it is throttled in 22 % of the periods",
+			ConnectionsRunOut: 1840, ConnectionsReason: "with 1840 connections on a replica it would run out of memory",
 			Throttling: &recommend.Throttling{UnthrottledRps: 900, UnthrottledP99Seconds: 0.0231, ThrottledRps: 1100, ThrottledP99Seconds: 0.0298, ThrottledRatio: 0.22},
 			Reason:     "the request is the use at operating capacity (0.225 cores) and a margin; the limits are those that were measured",
 		},
@@ -240,7 +241,7 @@ func sidecar() analysis.Component {
 			Reason: "36 261/s ÷ 2 700/s = 14; 21 survive the loss of one of three zones",
 		},
 		Resources: &analysis.Resources{
-			Requests: analysis.Quantities{CPU: "520m", Memory: "64Mi"}, Limits: analysis.Quantities{CPU: "1", Memory: "128Mi"}, Concurrency: 1,
+			Requests: analysis.Quantities{CPU: "520m", Memory: "64Mi"}, Limits: analysis.Quantities{CPU: "1", Memory: "128Mi"}, Concurrency: 1, ConcurrencyReason: "one worker thread, as measured",
 			Reason: "it was measured without a CPU limit; with one worker thread it cannot use more than 1 core",
 		},
 		HPA:   &analysis.HPA{MinReplicas: 8, MaxReplicas: 32, TargetCPUUtilization: 60, Reason: "60 % keeps the p99 objective while new replicas start"},

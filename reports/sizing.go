@@ -10,6 +10,7 @@ import (
 	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
 )
 
 // Sizing is the document of `size`. Without a record (nil) it has no timeline
@@ -258,10 +259,14 @@ func componentRows(c analysis.Component) []Row {
 		add("requests", quantities(r.Requests), r.Reason)
 		add("limits", quantities(r.Limits), "")
 		if r.Concurrency > 0 {
-			add("threads", strconv.Itoa(r.Concurrency), "worker threads of the proxy (concurrency); they belong to this CPU limit")
+			add("threads", strconv.Itoa(r.Concurrency), r.ConcurrencyReason)
 		}
-		if r.ConnectionsRunOut > 0 {
-			add("connections", "below "+quantity.Count(int64(r.ConnectionsRunOut)), "on a replica: with so many it runs out of memory")
+		if r.ConnectionsRunOut > 0 || r.ConnectionsReason != "" && c.Role != string(scenarios.RoleService) {
+			connections := quantity.Absent
+			if r.ConnectionsRunOut > 0 {
+				connections = "below " + quantity.Count(int64(r.ConnectionsRunOut))
+			}
+			add("connections", connections, r.ConnectionsReason)
 		}
 	}
 	if h := c.HPA; h != nil {

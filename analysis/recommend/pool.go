@@ -1,6 +1,7 @@
 package recommend
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -13,6 +14,8 @@ import (
 type PoolInput struct {
 	Host          string
 	PlannedRPS    float64 // of one cluster
+	ClientsRPS    float64 // that the client proxies carry when the most is lost; 0: the planned rate
+	PodsRPS       float64 // that the pods carry, likewise
 	Clients       int     // client proxies that carry the planned rate, as few as that may be
 	LeastClients  int     // that the autoscaler may leave at today's peak; 0: not known
 	MostClients   int     // that it may start; 0: not known
@@ -81,11 +84,12 @@ func PoolFor(in PoolInput) (recommended *ConnectionPool, why string) {
 	in.Clients, in.Pods = max(in.Clients, 1), max(in.Pods, 1)
 	in.MostPods = max(in.MostPods, in.Pods)
 	in.Hottest = math.Max(in.Hottest, 1)
+	in.ClientsRPS, in.PodsRPS = cmp.Or(in.ClientsRPS, in.PlannedRPS), cmp.Or(in.PodsRPS, in.PlannedRPS)
 	p := pool{
 		ConnectionPool: &ConnectionPool{Host: in.Host, Reasons: map[string]string{}, Details: map[string]Basis{}},
 		in:             in, tolerated: in.Tolerated, by: "the objective tolerates",
-		perClient: in.PlannedRPS * in.Hottest / float64(in.Clients),
-		perPod:    in.PlannedRPS / float64(in.Pods),
+		perClient: in.ClientsRPS * in.Hottest / float64(in.Clients),
+		perPod:    in.PodsRPS / float64(in.Pods),
 	}
 	if p.tolerated <= 0 {
 		p.tolerated, p.by = toleratedOtherwise, "is assumed to be tolerated, as there is no latency objective"
@@ -114,12 +118,12 @@ func inFlight(mean float64) float64 {
 
 // rates notes the rates of the busiest client proxy and of a pod.
 func (p *pool) rates(x *sheet) {
-	x.input("planned", p.in.PlannedRPS, "/s", "the rate to plan for, of a cluster")
+	x.input("carried", p.in.ClientsRPS, "/s", "the planned rate of a cluster, and what it takes over from another")
 	x.input("clients", float64(p.in.Clients), "", "client proxies that carry it when others are lost")
-	formula := "planned / clients"
+	formula := "carried / clients"
 	if p.in.Hottest > 1 {
 		x.input("hottest", p.in.Hottest, "", "load of the busiest client proxy ÷ their mean")
-		formula = "planned * hottest / clients"
+		formula = "carried * hottest / clients"
 	}
 	x.step("rate of the busiest client proxy", "perClient", "/s", formula, p.perClient)
 	x.input("tolerated", p.tolerated, "s", "the latency that "+p.by)
@@ -134,7 +138,8 @@ func (p *pool) requests() {
 	p.rates(x)
 	atClient := x.step("in flight at the busiest client proxy, p99.9, when answers take as long as is tolerated", "atClient", "", "poisson(0.001, perClient * tolerated)", inFlight(p.perClient*p.tolerated))
 	x.input("pods", float64(in.Pods), "", "pods of the destination that carry the planned rate when others are lost")
-	x.step("rate of a pod, at whose sidecar the limit holds again", "perPod", "/s", "planned / pods", p.perPod)
+	x.input("carriedByPods", in.PodsRPS, "/s", "the planned rate of a cluster, and what it takes over from another")
+	x.step("rate of a pod, at whose sidecar the limit holds again", "perPod", "/s", "carriedByPods / pods", p.perPod)
 	atPod := x.step("in flight at a pod, p99.9, likewise", "atPod", "", "poisson(0.001, perPod * tolerated)", inFlight(p.perPod*p.tolerated))
 	constraints := []Constraint{
 		{By: ByObjectiveAtClient, Value: atClient, Why: "p99.9 of in flight at the busiest client proxy, at the objective's latency"},

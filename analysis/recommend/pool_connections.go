@@ -152,7 +152,9 @@ func (p *pool) lifetime() {
 		if in.MadePerRequest > 0 {
 			x.input("made", in.MadePerRequest, "", "connections opened for a request, as measured")
 			share := x.step("share of the CPU of a request that handshakes took in the measurement, at the most", "measuredShare", "", "made * handshake / request", in.MadePerRequest*handshake/in.CPUPerRequest)
-			price = fmt.Sprintf("; in the measurement a connection was opened every %.0f requests, at up to %s each: up to %s of what the requests cost", 1/in.MadePerRequest, timeWords(handshake), percent(share))
+			if share <= 1 { // beyond it the bound says nothing
+				price = fmt.Sprintf("; in the measurement a connection was opened every %.0f requests, at up to %s each: up to %s of what the requests cost", 1/in.MadePerRequest, timeWords(handshake), percent(share))
+			}
 		}
 	}
 	p.HTTP.MaxRequestsPerConnection = niceUp(largest(constraints))

@@ -84,13 +84,16 @@ const mostReplicas = 10000
 const mostConnections = 10000
 
 // hottest returns the load of the hottest of n replicas as a multiple of their
-// mean, at the safe end. 1 where connections are not known, or do not matter.
-func (l Load) hottest(replicas int) float64 {
+// mean, at the safe end, with nothing lost. 1 where connections are not known, or
+// do not matter.
+func (l Load) hottest(replicas int) float64 { return l.hottestWith(l.share(), replicas) }
+
+// hottestWith is hottest when a share of the load and its connections comes here.
+func (l Load) hottestWith(share float64, replicas int) float64 {
 	if l.Connections <= 0 || replicas <= 1 {
 		return 1
 	}
-	// Of all connections this cluster has its share.
-	connections := max(int(math.Round(float64(l.Connections)*l.share())), 1)
+	connections := max(int(math.Round(float64(l.Connections)*share)), 1)
 	connections = min(connections, mostConnections*replicas)
 	factor := skew.Hottest(connections, replicas, placementOf(l.Placement))
 	if !factor.OK() || !(factor.High >= 1) {
@@ -110,10 +113,11 @@ func placementOf(p scenarios.Placement) skew.Placement {
 }
 
 // carriers returns the least number of replicas of which the hottest stays within
-// the safe rate. ok is false when none does: fewer connections than it takes
+// the safe rate, when a share of the planned rate comes here. ok is false when none does: fewer connections than it takes
 // cannot be spread over more replicas.
-func (l Load) carriers(rps, safe float64) (n int, ok bool) {
-	fits := func(n int) bool { return rps*l.hottest(n)/float64(n) <= safe*(1+1e-9) }
+func (l Load) carriers(share, safe float64) (n int, ok bool) {
+	rps := l.PlannedRPS * share
+	fits := func(n int) bool { return rps*l.hottestWith(share, n)/float64(n) <= safe*(1+1e-9) }
 	least := max(int(math.Ceil(rps/safe-1e-9)), 1)
 	low, high := least-1, least
 	for !fits(high) {
@@ -163,11 +167,11 @@ func ReplicasFor(capacity Capacity, load Load) (replicas *Replicas, why string) 
 	case load.here()/safe > mostReplicas:
 		return nil, fmt.Sprintf("no replicas are recommended: at %s each, %s would take more than %d", rate(safe), rate(load.here()), mostReplicas)
 	}
-	n, ok := load.carriers(load.here(), safe)
+	n, ok := load.carriers(load.share(), safe)
 	if !ok {
 		return nil, fmt.Sprintf("no replicas are recommended: %d connections spread so unevenly that the hottest replica carries more than its safe %s however many there are; more connections are needed", load.Connections, rate(safe))
 	}
-	r := &Replicas{CarriesPlannedRate: n}
+	r := &Replicas{CarriesPlannedRate: n, worst: pressed{load.here(), n, load.hottest(n)}}
 	x := &sheet{}
 	here := planSteps(x, load)
 	x.input("safe", safe, "/s", "what a replica carries, the safe end; bound by "+capacity.BoundBy)
@@ -182,7 +186,7 @@ func ReplicasFor(capacity Capacity, load Load) (replicas *Replicas, why string) 
 	r.Value = int(largest(constraints))
 	x.step("replicas to run", "replicas", "", "max("+r.formula()+")", float64(r.Value))
 	r.setting(load)
-	r.Basis = x.basis(constraints, r.wouldChange(load, capacity)...)
+	r.Basis = x.basis(constraints, r.wouldChange(load, capacity, constraints)...)
 	r.Reason = r.words(load, capacity)
 	return r, ""
 }
@@ -194,6 +198,30 @@ func (r *Replicas) setting(load Load) {
 	if load.Zones > 1 {
 		r.Zones, r.ZoneSkew = load.Zones, max(load.ZoneSkew, 1)
 	}
+}
+
+// pressed is a case in which replicas carry the most.
+type pressed struct {
+	rps     float64 // of the cluster
+	left    int     // replicas that carry it
+	hottest float64 // of them, as a multiple of their mean
+}
+
+func (p pressed) each() float64 { return p.rps * math.Max(p.hottest, 1) / float64(max(p.left, 1)) }
+
+func busier(a, b pressed) pressed {
+	if b.each() > a.each() {
+		return b
+	}
+	return a
+}
+
+// Worst returns the case in which a replica carries the most: the rate of the
+// cluster, how many replicas are left to carry it, and the hottest of them as a
+// multiple of their mean. It is known where the replicas were computed, and not of
+// those that were read from a file.
+func (r *Replicas) Worst() (rps float64, left int, hottest float64) {
+	return r.worst.rps, r.worst.left, r.worst.hottest
 }
 
 // planSteps notes how the planned rate of this cluster comes about, and returns
@@ -237,13 +265,15 @@ func (r *Replicas) constraints(x *sheet, load Load, capacity Capacity) []Constra
 	r.SurvivesRollingUpdate = updating(x, load, needed)
 	out = append(out, Constraint{By: ByRollingUpdate, Value: float64(r.SurvivesRollingUpdate), Why: "a rolling update going on"})
 	if load.clusters() > 1 {
-		if n, ok := load.carriers(load.PlannedRPS*load.shareAfterLoss(), capacity.Safe()); ok {
+		if n, ok := load.carriers(load.shareAfterLoss(), capacity.Safe()); ok {
 			x.step("share that it takes over when the next busiest cluster is lost", "shareAfterLoss", "", "min(1, share / (1 - min(share, 1 - share)))", load.shareAfterLoss())
 			formula := "ceil(planned * shareAfterLoss / safe) + 1"
-			if hottest := load.hottest(n); hottest > 1 {
-				x.input("hottestThen", hottest, "", fmt.Sprintf("the same for %d replicas", n))
+			hottest := load.hottestWith(load.shareAfterLoss(), n)
+			if hottest > 1 {
+				x.input("hottestThen", hottest, "", fmt.Sprintf("the same for %d replicas, with the connections that come then", n))
 				formula = "ceil(planned * shareAfterLoss * hottestThen / safe) + 1"
 			}
+			r.worst = busier(r.worst, pressed{load.PlannedRPS * load.shareAfterLoss(), n, hottest})
 			r.SurvivesClusterLoss = n + 1
 			x.step("replicas so that a cluster may be lost, and one replica while it is", "clusterLoss", "", formula, float64(n+1))
 			out = append(out, Constraint{By: ByClusterLoss, Value: float64(n + 1), Why: "one cluster lost, and a replica while it is"})
@@ -307,44 +337,35 @@ func (r *Replicas) formula() string {
 }
 
 // wouldChange says what would make another number of it.
-func (r *Replicas) wouldChange(load Load, capacity Capacity) []string {
-	words := []string{fmt.Sprintf("what a replica carries, %s, bound by %s: a tenth less asks for %d with nothing lost", rate(capacity.Safe()), capacity.BoundBy, int(math.Ceil(load.here()/(0.9*capacity.Safe()))))}
-	second := 0.0
-	for _, c := range r.others() {
-		second = math.Max(second, c)
+func (r *Replicas) wouldChange(load Load, capacity Capacity, constraints []Constraint) []string {
+	var words []string
+	if n, ok := load.carriers(load.share(), 0.9*capacity.Safe()); ok {
+		words = append(words, fmt.Sprintf("what a replica carries, %s, bound by %s: a tenth less asks for %d with nothing lost", rate(capacity.Safe()), capacity.BoundBy, n))
 	}
-	deciding := r.deciding()
-	if int(second) < r.Value {
-		words = append(words, fmt.Sprintf("without %s, %d would do", deciding, int(second)))
+	if next, only := second(constraints); only != "" {
+		words = append(words, fmt.Sprintf("without %s %.0f would do", only, next))
 	}
 	if load.Connections <= 0 {
-		words = append(words, "few connections of clients, which load the replicas unevenly: set demand.connections")
+		words = append(words, "few connections of clients, which load the replicas of a gateway unevenly: set demand.connections")
 	}
 	return words
 }
 
-// deciding is the case that asked for the most, in words.
-func (r *Replicas) deciding() string {
-	switch r.Value {
-	case r.SurvivesClusterLoss:
-		return "the loss of a cluster"
-	case r.SurvivesZoneLoss:
-		return "the loss of a zone"
-	case r.SurvivesRollingUpdate:
-		return "rolling updates that take away as many at once"
-	}
-	return "the loss of a replica"
-}
-
-// others are what the cases below the deciding one ask for.
-func (r *Replicas) others() []float64 {
-	var out []float64
-	for _, n := range []int{r.CarriesPlannedRate, r.SurvivesReplicaLoss, r.SurvivesZoneLoss, r.SurvivesRollingUpdate, r.SurvivesClusterLoss} {
-		if n < r.Value {
-			out = append(out, float64(n))
+// second returns the largest value but one, and why the largest is there; "" when
+// they are equal.
+func second(constraints []Constraint) (value float64, only string) {
+	most := largest(constraints)
+	for _, c := range constraints {
+		switch {
+		case c.Value < most:
+			value = math.Max(value, c.Value)
+		case only != "":
+			return most, ""
+		default:
+			only = c.By
 		}
 	}
-	return out
+	return value, only
 }
 
 // words is the reason in a sentence.
@@ -375,8 +396,8 @@ func (r *Replicas) words(load Load, capacity Capacity) string {
 // lost: no more than its safe rate.
 func operatingRPS(capacity Capacity, replicas *Replicas, load Load) float64 {
 	safe := capacity.Safe()
-	if replicas == nil || replicas.CarriesPlannedRate < 1 {
+	if replicas == nil || !(replicas.worst.rps > 0) {
 		return safe
 	}
-	return math.Min(safe, load.here()*math.Max(replicas.HottestFactor, 1)/float64(replicas.CarriesPlannedRate))
+	return math.Min(safe, replicas.worst.each())
 }

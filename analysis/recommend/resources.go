@@ -23,11 +23,18 @@ func ResourcesFor(s Subject, capacity Capacity, replicas *Replicas, load Load) (
 }
 
 // add joins another clause to the reason.
-func (r *Resources) add(format string, args ...any) {
-	if r.Reason != "" {
-		r.Reason += "; "
+func (r *Resources) add(format string, args ...any) { r.Reason = joined(r.Reason, format, args...) }
+
+// addThreads joins another clause to the reason of the worker threads.
+func (r *Resources) addThreads(format string, args ...any) {
+	r.ConcurrencyReason = joined(r.ConcurrencyReason, format, args...)
+}
+
+func joined(reason, format string, args ...any) string {
+	if reason != "" {
+		reason += "; "
 	}
-	r.Reason += fmt.Sprintf(format, args...)
+	return reason + fmt.Sprintf(format, args...)
 }
 
 func safeCores(s Subject, rps float64) stat.Estimate { return s.Demand.CoresAt(rps) }
@@ -130,13 +137,13 @@ func (r *Resources) threads(s Subject, ceiling float64) {
 	switch {
 	case s.Concurrency > 0:
 		r.Concurrency = s.Concurrency
-		r.add("with %s, as measured: limit and threads belong together, at others a replica carries another rate", threads(s.Concurrency))
+		r.addThreads("%s, as measured: threads and CPU limit belong together, at others a replica carries another rate", threads(s.Concurrency))
 		if s.CPULimit > 0 && float64(s.Concurrency) > s.CPULimit+1e-9 && s.Concurrency > whole {
-			r.add("%s on %s use up the quota together and then stand still together: measure with %d", threads(s.Concurrency), cpuWords(s.CPULimit), whole)
+			r.addThreads("%s on %s use up the quota together and then stand still together: measure with %d", threads(s.Concurrency), cpuWords(s.CPULimit), whole)
 		}
 	case ceiling > 0:
 		r.Concurrency = whole
-		r.add("%s, one for each core of the limit, rounded up: how many it was measured with is not known", threads(whole))
+		r.addThreads("%s, one for each core of the limit, rounded up: how many it was measured with is not known", threads(whole))
 	}
 }
 
@@ -165,7 +172,7 @@ func (r *Resources) throttling(s Subject) {
 	if with.RPS == 0 {
 		if without.RPS > 0 {
 			r.Throttling = &Throttling{UnthrottledRps: without.RPS, UnthrottledP99Seconds: without.P99}
-			r.add("the quota did not throttle it up to %s per replica, so its price was not measured", rate(without.RPS))
+			r.addThreads("the quota did not throttle it up to %s per replica, so its price was not measured", rate(without.RPS))
 		}
 		return
 	}
@@ -173,12 +180,12 @@ func (r *Resources) throttling(s Subject) {
 		UnthrottledRps: without.RPS, UnthrottledP99Seconds: without.P99,
 		ThrottledRps: with.RPS, ThrottledP99Seconds: with.P99, ThrottledRatio: with.Ratio,
 	}
-	r.add("the price of the quota: p99 is %s at %s per replica, where it is throttled in %s of the periods", timeWords(with.P99), rate(with.RPS), percent(with.Ratio))
+	r.addThreads("the price of the quota: p99 is %s at %s per replica, where it is throttled in %s of the periods", timeWords(with.P99), rate(with.RPS), percent(with.Ratio))
 	if without.RPS > 0 {
-		r.add("and %s at %s, where it is not", timeWords(without.P99), rate(without.RPS))
+		r.addThreads("and %s at %s, where it is not", timeWords(without.P99), rate(without.RPS))
 	}
 	if whole := float64(max(s.Concurrency, 1)); s.CPULimit < whole {
-		r.add("a limit of %s, a whole core for each worker thread, would not throttle them; what it carries then has to be measured", cpuWords(whole))
+		r.addThreads("a limit of %s, a whole core for each worker thread, would not throttle them; what it carries then has to be measured", cpuWords(whole))
 	}
 }
 
@@ -225,7 +232,7 @@ func (r *Resources) memory(s Subject, rps float64) {
 func (r *Resources) runsOut(x *sheet, s Subject, limit, inFlight float64) {
 	per, base := s.Memory.PerConnection, s.Memory.Base.High
 	if !per.OK() || !(per.High > 0) || math.IsInf(per.High, 0) || math.IsInf(base, 0) || math.IsNaN(base) {
-		r.add("at how many connections it would run out is not known: %s", firstOf(per.Warnings, "memory did not grow with them"))
+		r.ConnectionsReason = fmt.Sprintf("at how many connections it would run out of memory is not known: %s", firstOf(per.Warnings, "memory did not grow with them"))
 		return
 	}
 	x.input("memoryBase", base, "B", "without connections and requests, the upper end")
@@ -239,5 +246,5 @@ func (r *Resources) runsOut(x *sheet, s Subject, limit, inFlight float64) {
 	out := math.Max(0, math.Floor((limit-base-each*inFlight)/per.High))
 	x.step("connections on a replica at which it runs out of memory", "connectionsOut", "", formula, out)
 	r.ConnectionsRunOut = int(math.Min(out, 1e9))
-	r.add("it would run out at %d connections on a replica", r.ConnectionsRunOut)
+	r.ConnectionsReason = fmt.Sprintf("with %d connections on a replica it would run out of memory: %s for each, the upper end", r.ConnectionsRunOut, bytesWords(per.High))
 }

@@ -139,6 +139,8 @@ type Replicas struct {
 	MaxUnavailable string `json:"maxUnavailable,omitempty"`
 	MaxSurge       string `json:"maxSurge,omitempty"`
 	Basis
+
+	worst pressed
 }
 
 // Resources are Kubernetes quantities per replica, and of a proxy the worker
@@ -147,9 +149,12 @@ type Resources struct {
 	Requests    Quantities `json:"requests"`
 	Limits      Quantities `json:"limits"`
 	Concurrency int        `json:"concurrency,omitempty"` // worker threads of a proxy
+	// ConcurrencyReason has the price of the CPU quota too, as it was measured.
+	ConcurrencyReason string `json:"concurrencyReason,omitempty"`
 	// ConnectionsRunOut is how many connections on a replica use up the memory limit;
 	// 0: not known.
 	ConnectionsRunOut int         `json:"connectionsRunOut,omitempty"`
+	ConnectionsReason string      `json:"connectionsReason,omitempty"`
 	Throttling        *Throttling `json:"throttling,omitempty"`
 	Reason            string      `json:"reason"`
 	CPU               *Basis      `json:"cpu,omitempty"`    // nil: not recommended

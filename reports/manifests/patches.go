@@ -106,7 +106,7 @@ func concurrency(patch *appsv1.Deployment, c analysis.Component) []comment {
 	patch.Spec.Template.Annotations[annotation.ProxyConfig.Name] = fmt.Sprintf("{concurrency: %d}", c.Resources.Concurrency)
 	return []comment{{
 		"spec/template/metadata/annotations/" + strings.ReplaceAll(annotation.ProxyConfig.Name, "/", "~1"),
-		"The worker threads, which belong to the CPU limit. Where the pods have this annotation already, add concurrency to it: this one takes its place.",
+		"The worker threads: " + sentence(c.Resources.ConcurrencyReason) + " Where the pods have this annotation already, add concurrency to it: this one takes its place.",
 	}}
 }
 
