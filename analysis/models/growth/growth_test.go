@@ -10,16 +10,16 @@ import (
 	"github.com/sailplan-io/sailplan/analysis/stat"
 )
 
-// sunday is the first day of the histories here.
+// season is by day from the first of the histories here, a Wednesday.
 var season = [7]float64{0.6, 1.1, 1.2, 1.15, 1.1, 1.25, 0.6}
 
-func sunday() time.Time { return time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC) }
+func wednesday() time.Time { return time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC) }
 
 // daily returns a history of one rate a day.
 func daily(days int, rate func(day int) float64) History {
 	var h History
 	for d := range days {
-		h.Times, h.Rates = append(h.Times, sunday().AddDate(0, 0, d)), append(h.Rates, rate(d))
+		h.Times, h.Rates = append(h.Times, wednesday().AddDate(0, 0, d)), append(h.Rates, rate(d))
 	}
 	return h
 }
@@ -44,9 +44,9 @@ func TestKnownGrowth(t *testing.T) {
 		rate     func(int) float64
 		shape    Shape
 		perMonth float64
-		weekday  float64 // of Friday
+		weekday  float64 // of Friday, the third day
 	}{
-		{"exponential", exponential, Exponential, math.Pow(1.002, 30.4375) - 1, 1.25},
+		{"exponential", exponential, Exponential, math.Pow(1.002, 30.4375) - 1, 1.2},
 		// At the end of 84 days the level is 1000 + 4·83 + 500.
 		{"linear", linear, Linear, 4 * 30.4375 / 1832, 0},
 	} {
@@ -59,7 +59,7 @@ func TestKnownGrowth(t *testing.T) {
 			if c.weekday > 0 && math.Abs(f.Weekdays[time.Friday]-c.weekday) > 1e-6 {
 				t.Errorf("on Fridays %.4f, want %.4f", f.Weekdays[time.Friday], c.weekday)
 			}
-			if want := sunday().AddDate(0, 0, days); !f.Start.Equal(want) {
+			if want := wednesday().AddDate(0, 0, days); !f.Start.Equal(want) {
 				t.Errorf("starts at %s, want %s", f.Start, want)
 			}
 			for _, limit := range []float64{1.1, 1.2, 1.4} {
@@ -87,11 +87,11 @@ func TestHourly(t *testing.T) {
 		if hour/24 == 12 && hour%24 < 12 {
 			continue // half a day is missing
 		}
-		h.Times = append(h.Times, sunday().Add(time.Duration(hour)*time.Hour))
+		h.Times = append(h.Times, wednesday().Add(time.Duration(hour)*time.Hour))
 		h.Rates = append(h.Rates, exponential(hour/24)*(0.5+0.5*math.Sin(math.Pi*float64(hour%24)/24)))
 	}
 	f := FromHistory(h, Options{Draws: 50})
-	if f.N != 28 || !f.Start.Equal(sunday().AddDate(0, 0, 30)) {
+	if f.N != 28 || !f.Start.Equal(wednesday().AddDate(0, 0, 30)) {
 		t.Errorf("%d days up to %s, want 28 up to the 30th", f.N, f.Start)
 	}
 	if r := f.Reaches(1500); r.Days.Value != firstAt(30, 1500, exponential) {
@@ -117,9 +117,9 @@ func TestOutcomes(t *testing.T) {
 		{"nothing", History{}, 2000, NotEstimable, "fewer than two values"},
 		{"seven weeks of weeks", weekly(7), 2000, NotEstimable, "7 values more than a day apart"},
 		{"no Mondays", without(daily(56, exponential), time.Monday), 2000, NotEstimable, "fit"},
-		{"out of order", History{Times: []time.Time{sunday(), sunday()}, Rates: []float64{1, 2}}, 9, NotEstimable, "do not rise"},
-		{"below zero", History{Times: []time.Time{sunday()}, Rates: []float64{-1}}, 9, NotEstimable, "a rate of -1"},
-		{"one too few", History{Times: []time.Time{sunday()}}, 9, NotEstimable, "1 instants and 0 rates"},
+		{"out of order", History{Times: []time.Time{wednesday(), wednesday()}, Rates: []float64{1, 2}}, 9, NotEstimable, "do not rise"},
+		{"below zero", History{Times: []time.Time{wednesday()}, Rates: []float64{-1}}, 9, NotEstimable, "a rate of -1"},
+		{"one too few", History{Times: []time.Time{wednesday()}}, 9, NotEstimable, "1 instants and 0 rates"},
 		{"no limit", daily(28, exponential), math.NaN(), NotEstimable, "the limit is not known"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestOutcomes(t *testing.T) {
 func weekly(n int) History {
 	var h History
 	for i := range n {
-		h.Times, h.Rates = append(h.Times, sunday().AddDate(0, 0, 7*i)), append(h.Rates, float64(100+i))
+		h.Times, h.Rates = append(h.Times, wednesday().AddDate(0, 0, 7*i)), append(h.Rates, float64(100+i))
 	}
 	return h
 }
@@ -173,13 +173,13 @@ func TestZeroIsLinear(t *testing.T) {
 }
 
 func TestFromRate(t *testing.T) {
-	f := FromRate(sunday(), 1000, 0.05, 500)
+	f := FromRate(wednesday(), 1000, 0.05, 500)
 	// ln 2 ÷ ln 1.05 are 14.2067 months of 30.4375 days: on the 433rd day.
 	r := f.Reaches(2000)
 	if r.Outcome != Reached || r.Days.Value != 432 || r.Days.Confidence != 0 || r.Chance != 1 {
 		t.Errorf("%s after %+v, want 432 days", r.Outcome, r.Days)
 	}
-	if got := f.Date(432); !got.Equal(sunday().AddDate(0, 0, 432)) {
+	if got := f.Date(432); !got.Equal(wednesday().AddDate(0, 0, 432)) {
 		t.Errorf("on %s", got)
 	}
 	// A year is 12 months: 1.05^(365/30.4375).
@@ -189,11 +189,11 @@ func TestFromRate(t *testing.T) {
 	if r := f.Reaches(1000); r.Outcome != Already {
 		t.Errorf("the peak of today: %s", r.Outcome)
 	}
-	if r := FromRate(sunday(), 1000, -0.05, 0).Reaches(1001); r.Outcome != NotWithinHorizon {
+	if r := FromRate(wednesday(), 1000, -0.05, 0).Reaches(1001); r.Outcome != NotWithinHorizon {
 		t.Errorf("falling demand: %s", r.Outcome)
 	}
 	for _, wrong := range [][2]float64{{0, 0.05}, {math.NaN(), 0.05}, {1, -1}, {1, math.Inf(1)}} {
-		if r := FromRate(sunday(), wrong[0], wrong[1], 0).Reaches(10); r.Outcome != NotEstimable {
+		if r := FromRate(wednesday(), wrong[0], wrong[1], 0).Reaches(10); r.Outcome != NotEstimable {
 			t.Errorf("%v: %s", wrong, r.Outcome)
 		}
 	}

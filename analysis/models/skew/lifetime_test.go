@@ -31,6 +31,8 @@ func TestLifetime(t *testing.T) {
 		{"not too short", func(c *Costs) { c.Shortest = 0 }, 60, BoundShortest, true},
 		// 0.1 ÷ (0.001 · 5).
 		{"handshakes", func(c *Costs) { c.LargestShare = 0.001 }, 20, BoundHandshakes, true},
+		// 0.1 ÷ (0.0007 · 5) = 28.6, and not below.
+		{"handshakes, rounded up", func(c *Costs) { c.LargestShare = 0.0007 }, 29, BoundHandshakes, true},
 		// Within 10 % of 1 when 55 of 100 are left: 0.45 lifetimes, 450 s ÷ 0.45.
 		{"settles in time", func(c *Costs) { c.ScaleUpsPerHour, c.SettleWithin = 0, 450 }, 1000, BoundSettle, true},
 		{"cheaper than it has to be", func(c *Costs) { c.HandshakeCPUSeconds, c.SettleWithin = 0.1, 450 }, 69, BoundCost, true},
