@@ -140,6 +140,7 @@ func (r *Result) component(rec *record.Record, phases []examined, c record.Compo
 	ceiling, _ := s.Ceiling()
 	s.Demand, s.Memory, s.Highest = fitComponent(phases, c, ceiling)
 	s.Edge = r.ownEdge(predicted, s)
+	r.calibrate(&s, c)
 	if r.SLOEdge.Component == s.Name || r.SLOEdge.Component == "" {
 		s.EdgeBinds = r.SLOEdge.Resource
 	}

@@ -17,7 +17,11 @@ import (
 // the record of any run, also of one that was killed; what is then not known is
 // not estimable, and the outcome says so. It returns an error only for a nil
 // record.
-func Analyze(rec *record.Record) (Result, error) {
+func Analyze(rec *record.Record) (Result, error) { return AnalyzeCalibrated(rec, nil) }
+
+// AnalyzeCalibrated is Analyze of a lab's record whose CPU demand is rescaled by
+// what one phase on the user's own target shows; a nil target is none.
+func AnalyzeCalibrated(rec, target *record.Record) (Result, error) {
 	if rec == nil {
 		return Result{}, errors.New("analysing a record: there is none")
 	}
@@ -48,9 +52,11 @@ func Analyze(rec *record.Record) (Result, error) {
 	predicted := findEdge(ofKind(phases, scenarios.KindClimb, scenarios.KindSteady), conditions.Objectives, rec.Seed)
 	r.SLOEdge = SLOEdge{Rps: predicted.RPS, End: string(predicted.End), Objective: predicted.text()}
 	r.bind(rec, phases, predicted)
+	r.calibrateBy(rec, target)
 	r.size(rec, phases, predicted)
 	r.Verification = verify(phases, predicted, conditions.Objectives, rec.Seed)
 	r.conclude(rec, phases, predicted)
+	r.concludeCalibration()
 	r.judgeObjectives(rec.Scenario.Objectives, phases)
 	return r, nil
 }

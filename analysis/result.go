@@ -52,6 +52,7 @@ type Result struct {
 	Staged         []Staged        `json:"staged,omitempty"` // reductions that belong in steps
 	Costs          *Costs          `json:"costs,omitempty"`  // nil without prices
 	Verification   *Verification   `json:"verification,omitempty"`
+	Calibration    *Calibration    `json:"calibration,omitempty"` // with --calibrate
 	Phases         []PhaseSummary  `json:"phases"`
 	Warnings       []string        `json:"warnings"`
 

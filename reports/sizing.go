@@ -80,6 +80,8 @@ func evidence(result analysis.Result, rec *record.Record) Note {
 			where = rec.Scenario.Target.URL
 		}
 		return Note{level, "Evidence: target, " + where + "."}
+	case record.EvidenceCalibrated:
+		return Note{level, "Evidence: lab, calibrated: real Envoy on this machine, its CPU rescaled by a phase on your target." + limits}
 	case record.EvidenceObserved:
 		return Note{Warning, "Evidence: observed in production through Prometheus; no load was sent, and nothing was proved."}
 	}

@@ -35,7 +35,8 @@ type Demand struct {
 	Words                       string        // the formula with its numbers, or why there is none
 	fit                         stat.Fit
 	withWakeUps, withIdle       bool
-	why                         string // why it is not estimable; empty: it is
+	why                         string         // why it is not estimable; empty: it is
+	factor                      *stat.Estimate // of a calibration; nil: none
 }
 
 // LeastRates is how many distinct rates a fit of demand needs.
@@ -250,6 +251,9 @@ func (d Demand) CoresAt(rps float64) stat.Estimate {
 		row = append(row, d.WakeUpsAt(rps))
 	}
 	e := d.fit.Mean(row, stat.Confidence)
+	if d.factor != nil {
+		e = times(e, *d.factor)
+	}
 	if rps > Extrapolation*d.Highest {
 		e.Warnings = append(e.Warnings, extrapolated(rps, d.Highest))
 	}

@@ -17,7 +17,10 @@ const (
 	EvidenceLab      Evidence = "lab"      // real Envoys on this machine
 	EvidenceEmbedded Evidence = "embedded" // the stand-in proxies
 	EvidenceTarget   Evidence = "target"   // a system of the user's
-	EvidenceObserved Evidence = "observed" // a system of the user's, under its own users' load, from a Prometheus
+	// EvidenceCalibrated is of results only: a lab whose CPU was rescaled by a phase
+	// on a system of the user's.
+	EvidenceCalibrated Evidence = "lab, calibrated"
+	EvidenceObserved   Evidence = "observed" // a system of the user's, under its own users' load, from a Prometheus
 )
 
 // Run is what run.json holds: all that is known of a run but for its series.

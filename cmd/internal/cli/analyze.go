@@ -15,9 +15,14 @@ func (a *app) analyzeCommand() *cobra.Command {
 		Short: "Compute the result of a run directory again",
 		Long: `analyze reads a run directory, also one whose run was killed, and computes what
 it says: the same models, recommendation and verdict as after the run, and the
-same exit code. The reports in the directory are written again.`,
+same exit code. The reports in the directory are written again.
+
+With --calibrate the CPU demand of a lab is multiplied by what a short load on your
+own target used, over what the lab's model predicts at the same rate. A factor
+outside of 0.5 to 2 is refused (exit code 4): then something else runs there.`,
 		Example: `  sailplan analyze sailplan-runs/quickstart-2026-11-22T10-00-00
   sailplan analyze DIR --explain
+  sailplan analyze LAB --calibrate sailplan-runs/checkout-2026-11-22T10-00-00
   sailplan analyze DIR --json - | jq .components`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, given []string) error {
@@ -26,6 +31,7 @@ same exit code. The reports in the directory are written again.`,
 	}
 	o.flags(c)
 	o.explainFlag(c)
+	o.calibrateFlag(c)
 	return c
 }
 

@@ -78,8 +78,8 @@ func (o historyOptions) check(c *cobra.Command) error {
 		if name := given("since", "from", "to"); name != "" {
 			return fmt.Errorf("--%s says which time --from-prometheus reads: add --from-prometheus", name)
 		}
-	case given("quick", "proxy", "envoy", "listen", "workers") != "":
-		return fmt.Errorf("--%s is of a load, and --from-prometheus sends none", given("quick", "proxy", "envoy", "listen", "workers"))
+	case given("quick", "proxy", "envoy", "listen", "workers", "calibrate") != "":
+		return fmt.Errorf("--%s is of a load, and --from-prometheus sends none", given("quick", "proxy", "envoy", "listen", "workers", "calibrate"))
 	case given("since") != "" && given("from") != "":
 		return errors.New("--since and --from both say where the range begins: leave one of them out")
 	}

@@ -26,6 +26,7 @@ import (
 type outputOptions struct {
 	json, junit, markdown string // a file, or "-" for standard output
 	explain               bool   // print the arithmetic too
+	calibrate             string // run directory of a phase on a target; empty: none
 }
 
 func (o *outputOptions) flags(c *cobra.Command) {
@@ -37,6 +38,11 @@ func (o *outputOptions) flags(c *cobra.Command) {
 // explainFlag adds the flag of the commands that recommend.
 func (o *outputOptions) explainFlag(c *cobra.Command) {
 	c.Flags().BoolVar(&o.explain, "explain", false, "print the arithmetic of every recommendation, step by step")
+}
+
+// calibrateFlag adds the flag of the commands that size a lab.
+func (o *outputOptions) calibrateFlag(c *cobra.Command) {
+	c.Flags().StringVar(&o.calibrate, "calibrate", "", "rescale the lab's CPU by the load phase of `RUN`, the run directory of a short load on your own target")
 }
 
 func (o outputOptions) toStdout() bool {
@@ -77,7 +83,16 @@ func (a *app) conclude(dir string, ending record.Ending, runErr error, s streams
 		}
 		return err
 	}
-	result, err := analysis.Analyze(rec)
+	var target *record.Record
+	if o.calibrate != "" {
+		if target, err = openCalibration(o.calibrate); err != nil {
+			return errors.Join(runErr, err)
+		}
+		if rec.Evidence != record.EvidenceLab {
+			return usage(fmt.Errorf("--calibrate rescales what real Envoys cost in a lab, and %s is of evidence %q", dir, rec.Evidence))
+		}
+	}
+	result, err := analysis.AnalyzeCalibrated(rec, target)
 	if err != nil {
 		return errors.Join(runErr, fmt.Errorf("analysing %s: %w", dir, err))
 	}

@@ -82,11 +82,19 @@ stopped the load; 130 and 143 interrupted and terminated.`,
 			if history.use {
 				return a.fromPrometheus(c.Context(), o, history)
 			}
-			return a.drive(c.Context(), o, needsObjective, experiment.Size)
+			need := needsObjective
+			if o.outputs.calibrate != "" {
+				if _, err := openCalibration(o.outputs.calibrate); err != nil {
+					return err
+				}
+				need = needsLab
+			}
+			return a.drive(c.Context(), o, need, experiment.Size)
 		},
 	}
 	o.flags(c)
 	o.outputs.explainFlag(c)
+	o.outputs.calibrateFlag(c)
 	history.flags(c)
 	c.Flags().BoolVar(&o.quick, "quick", false, "answer within 90 seconds, with wider intervals")
 	return c
