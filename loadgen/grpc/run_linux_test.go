@@ -2,8 +2,14 @@ package grpc_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"maps"
+	"math/big"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -209,6 +215,54 @@ func TestRunOverTLS(t *testing.T) {
 	checkFacts(t, s, facts)
 	if facts.Connection.TLSVersion != "TLS 1.3" {
 		t.Errorf("connections %+v, want TLS 1.3", facts.Connection)
+	}
+}
+
+// TestRunOverMutualTLS: a server that wants a certificate gets it when it is asked for
+// its descriptors, too.
+func TestRunOverMutualTLS(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"shop.test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients := x509.NewCertPool()
+	clients.AddCert(certificate.Leaf)
+	s := new(service)
+	p := plan(serve(t, s, google.Creds(credentials.NewTLS(&tls.Config{
+		Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
+	}))), mix()...)
+	p.Endpoint.Scheme, p.Endpoint.TLS = "https", scenarios.TLS{CAFile: certFile, ServerName: "shop.test", CertFile: certFile, KeyFile: keyFile}
+	checkFacts(t, s, run(t, p))
+	p.Endpoint.TLS.CertFile, p.Endpoint.TLS.KeyFile = "", ""
+	session, err := loadgen.Open(t.Context(), p, loadgen.Options{})
+	if err == nil {
+		_ = session.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "server reflection") || !strings.Contains(err.Error(), "certificate required") {
+		t.Errorf("without a certificate: %v, want an error of server reflection that speaks of it", err)
 	}
 }
 
