@@ -87,7 +87,8 @@ type ConnectionSummary struct {
 	ConnectSeconds   map[string]stat.Estimate `json:"connectSeconds"`   // TCP
 	HandshakeSeconds map[string]stat.Estimate `json:"handshakeSeconds"` // TLS
 	// LostIdleSeconds is for how long connections had been idle that were ended
-	// without a word by the peer, or by something between: absent when none was.
+	// without a word by the peer, or by something between, of the first 1 000 of each
+	// phase: absent when none was.
 	LostIdleSeconds map[string]stat.Estimate `json:"lostIdleSeconds,omitempty"`
 	LocalPorts      int                      `json:"localPorts,omitempty"` // distinct ones that were used
 	OpenFailed      int64                    `json:"openFailed,omitempty"` // times that a connection could not be opened again

@@ -26,6 +26,7 @@ type link struct {
 	retired    bool  // it takes no more requests
 	since      int64 // when it was opened
 	lastUsed   int64 // when something was sent or came in
+	idle       int64 // for how long nothing was in flight before what is now; 0 once something came in
 	served     bool  // it has answered a request
 	goAways    int   // counted already
 	fresh      []uint32
@@ -199,11 +200,8 @@ func (w *worker) receive(l *link) int64 {
 		n, err := l.dial.Read(w.buffer)
 		now := w.now()
 		if n > 0 {
-			at := w.received(l, now)
-			l.lastUsed = now
-			if w.rested && n >= crowded {
-				w.restless = now + awake
-			}
+			at := w.received(l.dial.Received(), now)
+			l.lastUsed, l.idle = now, 0
 			if w.run != nil {
 				w.run.counts.BytesReceived += int64(n)
 			}
@@ -218,6 +216,9 @@ func (w *worker) receive(l *link) int64 {
 		}
 		switch {
 		case err == dial.ErrWouldBlock:
+			if w.rested && l.dial.Full() {
+				w.restless = now + awake
+			}
 			w.settle(l)
 			return now
 		case err != nil:
@@ -348,8 +349,8 @@ func (w *worker) drop(l *link, class exchange.Class) {
 		w.blocked--
 	}
 	now := w.now()
-	if class == exchange.ConnectionLost && l.conn.GoAways() == 0 && len(w.facts.LostIdleSeconds) < maxConnectTimes {
-		w.facts.LostIdleSeconds = append(w.facts.LostIdleSeconds, float64(now-l.lastUsed)/1e9)
+	if class == exchange.ConnectionLost && l.conn.GoAways() == 0 {
+		w.lostIdle(l, now)
 	}
 	l.conn.Fail(class)
 	w.drain(l, now)
@@ -359,6 +360,26 @@ func (w *worker) drop(l *link, class exchange.Class) {
 	w.freeTags = append(w.freeTags, l.tag)
 	w.open--
 	w.facts.Closed++
+}
+
+// leastIdle is for how long a connection has been idle, in nanoseconds, when its loss
+// together with the next request counts as one for idleness.
+const leastIdle = int64(100 * time.Millisecond)
+
+// lostIdle notes for how long a link had been idle that was lost without a word. What
+// stands between, as load balancers do, may forget a connection without telling, and
+// end it only when the next request comes: that is in flight then, and nothing has
+// come in since. A link that was lost amid its work was not idle.
+func (w *worker) lostIdle(l *link, now int64) {
+	idle := now - l.lastUsed
+	if l.conn.Active() > 0 {
+		if idle = l.idle; idle < leastIdle {
+			return
+		}
+	}
+	if len(w.facts.LostIdleSeconds) < maxConnectTimes {
+		w.facts.LostIdleSeconds = append(w.facts.LostIdleSeconds, float64(idle)/1e9)
+	}
 }
 
 // replace has a successor opened for a link, once.

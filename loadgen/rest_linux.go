@@ -20,10 +20,10 @@ const (
 	// longest sleep, in nanoseconds.
 	leastRest = int64(200 * time.Microsecond)
 	mostRest  = int64(1200 * time.Microsecond)
-	// crowded is as many bytes from one connection as make a worker go without rest
-	// for the time of awake, lest a server wait for room to send.
-	crowded = readBuffer
-	awake   = int64(100 * time.Millisecond)
+	// awake is for how long a worker goes without rest, in nanoseconds, after a rest in
+	// which as much came in on one connection as fills the buffer for it: lest a server
+	// wait for room to send.
+	awake = int64(100 * time.Millisecond)
 	// restBody is the longest request body in bytes with which a worker rests:
 	// those of some twenty requests fit into the smallest usual window.
 	restBody = 2048
@@ -74,11 +74,10 @@ func (w *worker) awoke() {
 	w.awokeAt, w.awokeWall = int64(at.Sub(w.base)), at.UnixNano()
 }
 
-// received returns when what was just read from a link came in: not before the rest
-// began, since all was read by then, and not after now. So a step of the real-time
-// clock is wrong by no more than one rest.
-func (w *worker) received(l *link, now int64) int64 {
-	wall := l.dial.Received()
+// received returns when what was just read from a link came in, as the kernel says by
+// the real-time clock: not before the rest began, since all was read by then, and not
+// after now. So a step of that clock is wrong by no more than one rest.
+func (w *worker) received(wall, now int64) int64 {
 	if !w.rested || wall == 0 {
 		return now
 	}

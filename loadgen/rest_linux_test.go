@@ -62,6 +62,7 @@ func TestMayRest(t *testing.T) {
 		{"a body from a file", scenarios.Request{BodyFile: "body"}, false, false},
 		{"a body from a feed", scenarios.Request{Body: "${row}"}, true, false},
 		{"a short message", scenarios.Request{GRPC: &scenarios.Call{Message: "{}"}}, false, true},
+		{"a message from a feed", scenarios.Request{GRPC: &scenarios.Call{Message: "{}"}}, true, false},
 		{"a long message", scenarios.Request{GRPC: &scenarios.Call{Message: strings.Repeat("a", 2049)}}, false, false},
 	}
 	for _, tt := range tests {

@@ -169,6 +169,9 @@ func (w *worker) start(l *link, token uint32, v *exchange.Variation) {
 func (w *worker) stamp(l *link, now int64) {
 	r := w.run
 	r.writes++
+	if l.conn.Active() <= len(l.fresh) { // nothing else was in flight
+		l.idle = now - l.lastUsed
+	}
 	l.lastUsed = now
 	for _, token := range l.fresh {
 		rec := &w.records[token]

@@ -57,6 +57,9 @@ func (l *Link) Share(buffer []byte) { l.socket.shared = buffer }
 // asks the kernel again.
 func (l *Link) Arrived() { l.socket.arrived() }
 
+// Full reports whether the kernel filled a buffer since Arrived, and so may have more.
+func (l *Link) Full() bool { return l.socket.full }
+
 // Read reads what has come in. It returns ErrWouldBlock when there is nothing,
 // and io.EOF when the peer has closed. It has to be called before the first
 // wait, because TLS may have taken more than the handshake from the socket.
@@ -112,7 +115,8 @@ func (l *Link) Wait(ctx context.Context, write bool) error {
 type socket struct {
 	fd      int
 	drained bool            // the kernel had no more, or has given enough
-	filled  int             // reads since arrived that left some with the kernel
+	filled  int             // reads since arrived
+	full    bool            // one of them filled its buffer
 	ctx     context.Context // of the handshake, which is over when this is nil
 	buffers *sync.Pool      // of *outgoing; of TLS only
 	out     *outgoing       // written, but not taken by the kernel; nil: nothing
@@ -134,7 +138,7 @@ var _ net.Conn = (*socket)(nil)
 const maxFilled = 4
 
 // arrived makes the kernel be asked again.
-func (s *socket) arrived() { s.drained, s.filled = false, 0 }
+func (s *socket) arrived() { s.drained, s.filled, s.full = false, 0, false }
 
 // receive reads from the kernel.
 func (s *socket) receive(p []byte) (int, error) {
@@ -155,6 +159,7 @@ func (s *socket) receive(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		s.filled++
+		s.full = s.full || n == len(p)
 		s.drained = n < len(p) || s.filled >= maxFilled
 		return n, nil
 	}

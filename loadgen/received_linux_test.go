@@ -1,0 +1,177 @@
+package loadgen
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/sailplan-io/sailplan/loadgen/dial"
+	"github.com/sailplan-io/sailplan/loadgen/exchange"
+)
+
+// readConn notes what it is given, and when that came in.
+type readConn struct {
+	exchange.Conn // nothing else is asked of it
+	bytes         int
+	at            int64
+}
+
+func (c *readConn) Ingest(p []byte, at int64) error {
+	c.bytes, c.at = c.bytes+len(p), at
+	return nil
+}
+
+func (c *readConn) Done() []exchange.Completion { return nil }
+func (c *readConn) Forget()                     {}
+func (c *readConn) Out() []byte                 { return nil }
+func (c *readConn) GoAways() int                { return 0 }
+func (c *readConn) PeerLimit() (uint32, bool)   { return 0, false }
+func (c *readConn) Leaving() bool               { return false }
+func (c *readConn) Free() int                   { return 0 }
+
+// What comes in during a rest ends when it came in, in cleartext and with TLS, however
+// late it is read and decrypted. When it was more than fits into a buffer there is no
+// rest for a while.
+func TestEndsDuringRests(t *testing.T) {
+	certificate := httptest.NewUnstartedServer(nil)
+	certificate.StartTLS()
+	config := certificate.TLS.Clone()
+	certificate.Close()
+	config.NextProtos = []string{"h2"}
+	for _, sealed := range []bool{false, true} {
+		t.Run(map[bool]string{false: "cleartext", true: "TLS"}[sealed], func(t *testing.T) {
+			send := make(chan int)
+			defer close(send)
+			w, l, conn := attached(t, sealed, config, send)
+			// comes sends bytes during a rest, and reads them much later.
+			comes := func(bytes int) (before, there, at int64) {
+				conn.bytes, w.restless = 0, 0
+				w.restedAt = w.now()
+				before = w.now()
+				send <- bytes
+				if err := l.dial.Wait(t.Context(), false); err != nil {
+					t.Fatal(err)
+				}
+				for there = w.now(); w.now() < there+int64(2*time.Millisecond); {
+				}
+				w.awoke()
+				w.receive(l)
+				return before, there, conn.at
+			}
+			for conn.bytes == 0 { // what TLS has to say first may come alone
+				comes(100)
+			}
+			for attempt := 0; ; attempt++ {
+				before, there, at := comes(100)
+				if at > there && attempt < 1000 {
+					continue // the kernel takes a while to begin
+				}
+				if conn.bytes != 100 || at < before || at > there {
+					t.Fatalf("%d bytes at %d, want 100 from %d to %d", conn.bytes, at, before, there)
+				}
+				break
+			}
+			if w.restless != 0 {
+				t.Error("no rest after 100 bytes")
+			}
+			for seen := 0; ; seen++ {
+				if comes(200 << 10); w.restless > w.now() {
+					break
+				}
+				if seen == 20 { // a read may have been before all was there
+					t.Fatal("rest after more than a buffer takes")
+				}
+				for conn.bytes < 200<<10 {
+					w.receive(l)
+				}
+			}
+			w.rested = false
+			if now := w.now(); w.received(time.Now().UnixNano()-int64(time.Millisecond), now) != now {
+				t.Error("what is read without a rest ends earlier than it is read")
+			}
+		})
+	}
+}
+
+// attached returns a worker with a connection of which it asks when something came
+// in, whose peer sends as many bytes as it is told.
+func attached(t *testing.T, sealed bool, config *tls.Config, send <-chan int) (*worker, *link, *readConn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		out := io.Writer(c)
+		if sealed {
+			sealer := tls.Server(c, config)
+			if err := sealer.Handshake(); err != nil {
+				return
+			}
+			out = sealer
+		}
+		for n := range send {
+			if _, err := out.Write(make([]byte, n)); err != nil {
+				return
+			}
+		}
+	}()
+	options := dial.Options{Address: listener.Addr().String()}
+	if sealed {
+		if options.TLS, err = dial.NewTLS(dial.TLSOptions{Protocol: dial.ProtocolHTTP2, Insecure: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := &readConn{}
+	opened := opened{conn: conn}
+	if opened.link, err = dial.Open(t.Context(), options); err != nil {
+		t.Fatal(err)
+	}
+	w := &worker{
+		base: time.Now(), places: make([]place, 1), openings: newOpenings(), stamping: true,
+		buffer: make([]byte, readBuffer), sealed: make([]byte, readBuffer),
+	}
+	if w.poll, err = newPoller(8, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.attach(0, opened); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = opened.link.Close()
+		w.poll.close()
+		_ = listener.Close()
+		<-done
+	})
+	return w, w.links[0], conn
+}
+
+// A step of the real-time clock changes an end by no more than the rest.
+func TestReceivedIsBounded(t *testing.T) {
+	w := &worker{rested: true, restedAt: 1000, awokeAt: 1900, awokeWall: 1_000_001_900}
+	tests := []struct {
+		name            string
+		wall, now, want int64
+	}{
+		{"in the rest", 1_000_001_500, 2000, 1500},
+		{"after the rest", 1_000_001_950, 2000, 1950},
+		{"the clock was set back", 5, 2000, 1000},
+		{"the clock was set forward", 2_000_000_000, 2000, 2000},
+		{"not known", 0, 2000, 2000},
+	}
+	for _, tt := range tests {
+		if got := w.received(tt.wall, tt.now); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
