@@ -10,6 +10,7 @@ import (
 
 	"github.com/sailplan-io/sailplan/analysis/models"
 	"github.com/sailplan-io/sailplan/analysis/models/hpa"
+	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
@@ -107,6 +108,8 @@ func TestHPAForLoads(t *testing.T) {
 		return out
 	}
 	base, _, _ := scaled(t, subject(), Load{PlannedRPS: 30000, PeakRPS: 15000, Zones: 3})
+	oneZone, _, _ := scaled(t, subject(), Load{PlannedRPS: 30000, PeakRPS: 15000, Zones: 1})
+	podHours := func(h *HPA) float64 { return h.Trial.Candidates[h.Trial.Chosen].PodHours }
 	for _, test := range []struct {
 		name   string
 		load   Load
@@ -125,7 +128,7 @@ func TestHPAForLoads(t *testing.T) {
 			func(h *HPA) bool { return h.MinReplicas >= 10 }},
 		{"a little time over is allowed", Load{PlannedRPS: 30000, PeakRPS: 15000, Zones: 3, Scaling: Pattern{OverAllowed: 0.05}}, nil,
 			func(h *HPA) bool {
-				return h.Trial.Candidates[h.Trial.Chosen].PodHours < base.Trial.Candidates[base.Trial.Chosen].PodHours && strings.Contains(h.Reason, "at most 5\u00a0% of the time")
+				return podHours(h) < podHours(base) && strings.Contains(h.Reason, "at most 5\u00a0% of the time")
 			}},
 		{"never above 75 %", Load{PlannedRPS: 30000, PeakRPS: 15000, Zones: 1}, func(s *Subject) { s.Edge.Value, s.Edge.Low, s.CPULimit = 9000, 9000, 8 },
 			func(h *HPA) bool {
@@ -138,7 +141,9 @@ func TestHPAForLoads(t *testing.T) {
 				return strings.Contains(h.Trial.Disturbances, "another cluster lost, and 2 times the load") && h.TargetCPUUtilization <= 40
 			}},
 		{"few connections", Load{PlannedRPS: 30000, PeakRPS: 15000, Zones: 1, Connections: 400}, nil,
-			func(h *HPA) bool { return h.TargetCPUUtilization < 55 }},
+			func(h *HPA) bool {
+				return h.TargetCPUUtilization < oneZone.TargetCPUUtilization && podHours(h) > 1.1*podHours(oneZone)
+			}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := subject()
@@ -211,6 +216,10 @@ func TestSignalBesideCPU(t *testing.T) {
 		{"CPU binds", func(*Subject) {}, 0, ""},
 		// √(4+100) − 2 = 8.198; its square are 67.2 in flight; ÷ 1.1 = 61.
 		{"the pool binds", func(s *Subject) { s.MaxRequests = 100 }, 61, "the connection pool gives out before CPU does"},
+		// 80 % of 128 MiB, less 100 MB, are room for 147.5 of 50 kB; ÷ 1.1 = 134.
+		{"memory binds", func(s *Subject) {
+			s.MemoryLimit, s.Edge, s.CPULimit, s.Concurrency = 128<<20, stat.NotEstimable(0, "x"), 0, 0
+		}, 134, "memory gives out before CPU does"},
 		{"the edge without a component at its limit", func(s *Subject) {
 			s.Edge.Value, s.Edge.Low, s.EdgeBinds = 2400, 2200, models.BindsLatency
 		}, 100, "the objective breaks while CPU is left"},

@@ -103,6 +103,29 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// What halving finds is what trying one after the other finds.
+func TestChooseFindsTheFewest(t *testing.T) {
+	w := world(Ramp(6000, 30000))
+	w.Disturbances = Disturb(w.Load, Losses{Zones: 1})
+	for _, most := range []int{9, 12, 13, 16} {
+		for _, fewest := range []int{1, 2, 3} {
+			got, err := w.Choose(Search{Targets: []int{50, 60, 70}, Fewest: fewest, Most: most, Max: 40})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range got.Candidates {
+				want := fewest
+				for want < most && w.Simulate(Setting{Target: c.Target, Min: want, Max: 40}, 0).OverSeconds > 0 {
+					want++
+				}
+				if c.Min != want {
+					t.Errorf("%d %% of %d to %d: %d at least, want %d", c.Target, fewest, most, c.Min, want)
+				}
+			}
+		}
+	}
+}
+
 func TestChooseBears(t *testing.T) {
 	w := world([]Point{{0, 4000}, {time.Hour, 4000}, {time.Hour, 16000}, {3 * time.Hour, 16000}, {10 * time.Hour, 16000}})
 	search := Search{Targets: []int{50}, Fewest: 1, Most: 3, Max: 20}

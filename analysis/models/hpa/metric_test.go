@@ -289,6 +289,29 @@ func TestToleranceChangedItsMeaning(t *testing.T) {
 	}
 }
 
+// What the cases of Kubernetes leave open, by hand.
+func TestProposeKeepsTheDirection(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		current int
+		pods    []Pod
+		samples []Sample
+		want    int
+	}{
+		// 90 % of two pods, and nothing of a third: 60 %, twice the target, of three pods
+		// six. That are fewer than there should be, though it asks for more.
+		{"more than there are", 10, alike(pods(3), 1), twice(900, 900), 10},
+		// Four at 29 % of 30 % are left alone. With the four that are not ready
+		// as zeros they would be at 14 %.
+		{"not ready, and near the target", 8, with(alike(pods(8), 1), unready, 4, 5, 6, 7), twice(290, 290, 290, 290, 0, 0, 0, 0), 8},
+	} {
+		o := Observation{Now: look, Replicas: test.current, Running: test.current, Pods: test.pods}
+		if got := tester().propose(cpu(30), Tolerance{0.1, 0.1}, o, Reading{Samples: test.samples}); got.Err != nil || got.Replicas != test.want {
+			t.Errorf("%s: %+v, want %d replicas", test.name, got, test.want)
+		}
+	}
+}
+
 func TestProposeWithoutReading(t *testing.T) {
 	broken := errors.New("the API did not answer")
 	if got := tester().propose(cpu(50), Tolerance{}, Observation{}, Reading{Err: broken}); !errors.Is(got.Err, broken) {

@@ -103,13 +103,10 @@ func (s *simulation) reconcile() {
 // goes still drains.
 func (s *simulation) roll() {
 	surge, least := s.surge(), s.replicas-s.unavailable()
-	total, fresh, starting, available := 0, 0, 0, 0
+	total, fresh, starting := 0, 0, 0
 	for i := range s.pods {
 		c := &s.pods[i]
 		total += c.count
-		if s.weight(c) == 1 {
-			available += c.count
-		}
 		if !c.old {
 			fresh += c.count
 			if s.weight(c) < 1 {
@@ -122,6 +119,7 @@ func (s *simulation) roll() {
 		s.start(add)
 		total, starting = total+add, starting+add
 	}
+	// Those that are not ready go first; what then is too many is available.
 	away := total - least - starting
 	for _, ready := range []bool{false, true} {
 		for i := range s.pods {
@@ -129,15 +127,7 @@ func (s *simulation) roll() {
 			if !c.old || (s.weight(c) == 1) != ready {
 				continue
 			}
-			n := away
-			if ready {
-				n = min(n, available-least)
-			}
-			n = s.take(i, n)
-			away -= n
-			if ready {
-				available -= n
-			}
+			away -= s.take(i, away)
 		}
 	}
 	for i := len(s.pods) - 1; i >= 0 && fresh > s.replicas; i-- {

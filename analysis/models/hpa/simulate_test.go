@@ -216,6 +216,50 @@ func TestSimulateUpdateAsItIsTold(t *testing.T) {
 	}
 }
 
+func TestSimulateCountsTurns(t *testing.T) {
+	// Up, down after the window, up again, down again: three turns.
+	var load []Point
+	for i := range 4 {
+		rps := []float64{4000, 16000}[i%2]
+		load = append(load, Point{time.Duration(i) * time.Hour, rps}, Point{time.Duration(i+1) * time.Hour, rps})
+	}
+	load = append(load, Point{4 * time.Hour, 4000}, Point{5 * time.Hour, 4000})
+	got := world(load).Simulate(Setting{Target: 50, Min: 2, Max: 20}, 0)
+	if got.Turns != 3 || got.Ups < 2 || got.Downs < 2 {
+		t.Errorf("%+v, want three turns", got)
+	}
+}
+
+// metrics-server averages a pod that has just started since its start when that is
+// ten seconds ago, and else waits for the next scrape.
+func TestScrapeOfFreshPods(t *testing.T) {
+	sim := world(flat(4000, time.Hour)).begin(Setting{Target: 50, Min: 2, Max: 20})
+	sim.now = time.Minute
+	sim.pods = []cohort{
+		{count: 1, started: 55 * time.Second, seen: 55 * time.Second, cpu: 1},
+		{count: 1, started: 50 * time.Second, seen: 50 * time.Second, cpu: 1},
+		{count: 1, started: 45 * time.Second, seen: 45 * time.Second, cpu: 1},
+		{count: 1, started: 30 * time.Second, seen: 45 * time.Second, cpu: 1, scraped: true},
+	}
+	sim.scrape()
+	want := []Sample{{}, {Value: 100, At: time.Minute, Window: 10 * time.Second, OK: true}, {}, {Value: 67, At: time.Minute, Window: 15 * time.Second, OK: true}}
+	for i, c := range sim.pods {
+		if c.sample != want[i] || !c.scraped || c.cpu != 0 || c.seen != time.Minute {
+			t.Errorf("pod %d: %+v, want %+v", i, c, want[i])
+		}
+	}
+}
+
+func TestReconcileTakesTheYoungest(t *testing.T) {
+	sim := world(flat(4000, time.Hour)).begin(Setting{Target: 50, Min: 2, Max: 20})
+	sim.pods = []cohort{{count: 3, started: 1}, {count: 2, started: 2}, {count: 2, started: 3}}
+	sim.replicas = 4
+	sim.reconcile()
+	if len(sim.pods) != 2 || sim.pods[0].count != 3 || sim.pods[1].count != 1 || sim.pods[1].started != 2 {
+		t.Errorf("%+v, want the three oldest and one more", sim.pods)
+	}
+}
+
 func TestSimulateNothingServes(t *testing.T) {
 	w := world(flat(1000, 10*time.Minute))
 	w.Disturbances = []Disturbance{{At: time.Minute, Lost: 1}}

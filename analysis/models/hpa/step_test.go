@@ -203,6 +203,7 @@ func TestRemember(t *testing.T) {
 		{"one that counts", []change{ago(7, 58)}, rules(10, 60, 100, 60, 0), []int{7, 5}, 7},
 		{"one of each", []change{ago(7, 61), ago(6, 59)}, rules(10, 60, 0, 0, 0), []int{5, 6}, 6},
 		{"the last old one", []change{ago(8, 29), ago(6, 59), ago(7, 61), ago(9, 61)}, rules(10, 60, 100, 30, 0), []int{8, 6, 7, 5}, 14},
+		{"just as old as the period", []change{ago(7, 60)}, rules(10, 60, 0, 0, 0), []int{7, 5}, 0},
 		{"both count", []change{ago(7, 58), ago(6, 59)}, rules(10, 120, 100, 30, 0), []int{7, 6, 5}, 13},
 	} {
 		for _, sign := range []int{1, -1} {
@@ -344,6 +345,30 @@ func TestStepOverTime(t *testing.T) {
 	for i := range want {
 		if got[i] != want[i] {
 			t.Fatalf("at %d s %d replicas, want %d: %v", 15*i, got[i], want[i], got)
+		}
+	}
+}
+
+// An autoscaler's own tolerances hold, each in its direction.
+func TestStepTolerances(t *testing.T) {
+	wide, narrow := 0.36, 0.01
+	for _, test := range []struct {
+		name     string
+		up, down *float64
+		total    int64 // of three replicas at 1 000 each
+		want     int
+	}{
+		{"down within its own", nil, &wide, 2_000, 3},
+		{"up outside of its own", &narrow, nil, 3_100, 4},
+		{"up within the controller's", nil, &narrow, 3_100, 3},
+		{"down outside of the controller's", &wide, nil, 2_000, 2},
+	} {
+		b := DefaultBehavior()
+		b.Up.Tolerance, b.Down.Tolerance = test.up, test.down
+		a := Autoscaler{Controller: Default(), Min: 1, Max: 9, Metrics: []Metric{{Source: AverageValue, Target: 1000}}, Behavior: &b}
+		s := State{began: true}
+		if d := a.Step(&s, Observation{Now: look, Replicas: 3, Running: 3, Readings: []Reading{{Total: test.total}}}); d.Replicas != test.want {
+			t.Errorf("%s: %d replicas, want %d", test.name, d.Replicas, test.want)
 		}
 	}
 }
