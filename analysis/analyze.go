@@ -55,6 +55,7 @@ func AnalyzeCalibrated(rec, target *record.Record) (Result, error) {
 	r.calibrateBy(rec, target)
 	r.size(rec, phases, predicted)
 	r.Verification = verify(phases, predicted, conditions.Objectives, rec.Seed)
+	r.Forecast = forecastOf(rec, phases, predicted)
 	r.conclude(rec, phases, predicted)
 	r.concludeCalibration()
 	r.judgeObjectives(rec.Scenario.Objectives, phases)

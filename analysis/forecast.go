@@ -37,41 +37,46 @@ type Bound struct {
 	Reason       string         `json:"reason"`
 }
 
+// ForecastShare is the share of an edge up to which phases enter the forecast of a
+// sizing: from there on nobody would call the load low.
+const ForecastShare = 0.6
+
+// fewRequests is the size of simulations where they are only one part of a result:
+// their edge scatters by some 2 %.
+const fewRequests = proxy.Requests / 4
+
 // ForecastBelow forecasts from the phases of climbs and sweeps whose rate is at
 // most below. Phases that were throttled, or that are no use for a fit, do not
 // count. The records are of sizings of the same system; more of them tell more.
 func ForecastBelow(below float64, recs ...*record.Record) Forecast {
-	f := Forecast{BelowRps: below, SLOEdgeRps: stat.NotEstimable(0, "there is no record"), Bounds: []Bound{}}
 	if len(recs) == 0 {
-		return f
+		return Forecast{BelowRps: below, SLOEdgeRps: stat.NotEstimable(0, "there is no record"), Bounds: []Bound{}}
 	}
-	s := forecaster{rec: recs[0], searches: len(recs)}
+	s := forecaster{rec: recs[0], below: below, requests: proxy.Requests}
 	for _, rec := range recs {
 		conditions := ConditionsOf(rec.Run)
-		var rising []examined
-		highest := 0.0
+		phases := make([]examined, 0, len(rec.Data))
 		for _, data := range rec.Data {
-			p := examine(data, conditions)
-			if p.offered >= 0.9*highest && p.offered <= below && p.offered > 0 && !cutShort(p) {
-				rising = append(rising, p)
-			}
-			highest = math.Max(highest, p.offered)
-			fits := data.Spec.Kind == scenarios.KindClimb || data.Spec.Kind == scenarios.KindSteady
-			if fits && p.offered > 0 && p.offered <= below && showsDemand(p) {
-				s.phases = append(s.phases, p)
-			}
+			phases = append(phases, examine(data, conditions))
 		}
-		s.rising = append(s.rising, rising)
+		s.add(phases)
 	}
-	slices.SortStableFunc(s.phases, func(a, b examined) int { return cmp.Compare(a.offered, b.offered) })
-	f.Phases = len(s.phases)
-	f.Bounds = s.all()
-	if len(f.Bounds) == 0 || !f.Bounds[0].EdgeRps.OK() {
-		f.SLOEdgeRps = stat.NotEstimable(f.Phases, fmt.Sprintf("%d phases at or below %s do not say where it ends", f.Phases, perSecond(below)))
-		return f
+	return s.forecast()
+}
+
+// forecastOf returns the forecast of a sizing from the low part of its own phases;
+// nil when there is no edge that would say what is low, or nothing to forecast from.
+func forecastOf(rec *record.Record, phases []examined, predicted edgeOf) *Forecast {
+	if predicted.End != models.EdgeReached || !predicted.RPS.OK() {
+		return nil
 	}
-	f.SLOEdgeRps, f.Component, f.Resource = f.Bounds[0].EdgeRps, f.Bounds[0].Component, f.Bounds[0].Resource
-	return f
+	s := forecaster{rec: rec, below: ForecastShare * predicted.RPS.Value, requests: fewRequests}
+	s.add(phases)
+	f := s.forecast()
+	if len(f.Bounds) == 0 {
+		return nil
+	}
+	return &f
 }
 
 // MeasuredEdge returns where the search phases of several sizings of the same
@@ -93,20 +98,6 @@ func MeasuredEdge(recs ...*record.Record) (edge stat.Estimate, end models.EdgeEn
 	return found.RPS, found.End
 }
 
-// all returns the bounds in the order in which they come.
-func (s *forecaster) all() []Bound {
-	s.upstream = upstreamTimes(s.phases)
-	for _, c := range s.rec.Components {
-		s.calibrate(c)
-	}
-	s.cpu()
-	s.host()
-	s.pool()
-	s.memory()
-	slices.SortStableFunc(s.bounds, func(a, b Bound) int { return cmp.Compare(orInf(a.EdgeRps), orInf(b.EdgeRps)) })
-	return s.bounds
-}
-
 func orInf(e stat.Estimate) float64 {
 	if !e.OK() {
 		return math.Inf(1)
@@ -117,12 +108,60 @@ func orInf(e stat.Estimate) float64 {
 // forecaster collects bounds.
 type forecaster struct {
 	rec      *record.Record
-	phases   []examined   // by rising rate
-	searches int          // sizings, each with a search of its own
-	rising   [][]examined // of each record, those of any kind before any higher rate
+	below    float64      // the highest rate that it looks at
+	requests int          // of a simulation
+	phases   []examined   // that show demand
+	rising   [][]examined // of each sizing, those of any kind before any higher rate
 	upstream []float64
 	bounds   []Bound
 	costs    []componentCost // of those that could be calibrated
+}
+
+// add takes the phases of one sizing: its climb, its sweep, and the last of its
+// warm-up, which is warm.
+func (s *forecaster) add(phases []examined) {
+	var rising []examined
+	highest, warm := 0.0, -1
+	for i, p := range phases {
+		if p.Spec.Kind == scenarios.KindWarmUp {
+			warm = i
+		}
+	}
+	for i, p := range phases {
+		if p.offered > 0 && p.offered <= s.below {
+			if p.offered >= 0.9*highest && !cutShort(p) {
+				rising = append(rising, p)
+			}
+			fits := p.Spec.Kind == scenarios.KindClimb || p.Spec.Kind == scenarios.KindSteady || i == warm
+			if fits && showsDemand(p) {
+				s.phases = append(s.phases, p)
+			}
+		}
+		highest = math.Max(highest, p.offered)
+	}
+	s.rising = append(s.rising, rising)
+}
+
+// forecast computes the bounds, in the order in which they come.
+func (s *forecaster) forecast() Forecast {
+	slices.SortStableFunc(s.phases, func(a, b examined) int { return cmp.Compare(a.offered, b.offered) })
+	s.upstream = upstreamTimes(s.phases)
+	for _, c := range s.rec.Components {
+		s.calibrate(c)
+	}
+	s.cpu()
+	s.host()
+	s.pool()
+	s.memory()
+	slices.SortStableFunc(s.bounds, func(a, b Bound) int { return cmp.Compare(orInf(a.EdgeRps), orInf(b.EdgeRps)) })
+	f := Forecast{BelowRps: s.below, Phases: len(s.phases), Bounds: s.bounds}
+	if len(f.Bounds) == 0 || !f.Bounds[0].EdgeRps.OK() {
+		f.Bounds = []Bound{}
+		f.SLOEdgeRps = stat.NotEstimable(f.Phases, fmt.Sprintf("%d phases at or below %s do not say where it ends", f.Phases, perSecond(s.below)))
+		return f
+	}
+	f.SLOEdgeRps, f.Component, f.Resource = f.Bounds[0].EdgeRps, f.Bounds[0].Component, f.Bounds[0].Resource
+	return f
 }
 
 type componentCost struct {
@@ -186,13 +225,13 @@ func (s *forecaster) calibrate(c record.Component) {
 	if err != nil {
 		return
 	}
-	calibration.Searches = s.searches
+	calibration.Searches = len(s.rising)
 	limit := calibration.Predict(func(server proxy.Server, _ float64) float64 { return server.RateAt(server.Ceiling()) })
 	full, err := proxy.Calibrate(points, server, crowded)
 	if err != nil {
 		return
 	}
-	full.Searches = s.searches
+	full.Searches = len(s.rising)
 	s.costs = append(s.costs, componentCost{c, replicas, calibration, full, limit.Scale(replicas)})
 }
 
@@ -217,7 +256,7 @@ func (s *forecaster) cpu() {
 		}
 		saturated := c.calibration.Predict(func(server proxy.Server, _ float64) float64 { return server.Saturation() }).Scale(c.replicas)
 		edge := c.calibration.Predict(func(server proxy.Server, near float64) float64 {
-			return proxy.Edge(server, s.upstream, o.Quantile, o.Latency.Seconds(), near, proxy.Requests, s.rec.Seed)
+			return proxy.Edge(server, s.upstream, o.Quantile, o.Latency.Seconds(), near, s.requests, s.rec.Seed)
 		}).Scale(c.replicas)
 		resource := models.BindsCPUConcurrency
 		if server := c.calibration.Candidates[0].Server; server.Quota > 0 && server.Quota <= float64(server.Threads) {

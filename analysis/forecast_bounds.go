@@ -34,10 +34,14 @@ func (s *forecaster) host() {
 		if !ok || seconds <= 0 {
 			continue
 		}
-		other := cpus - idle
+		busy := cpus - idle
+		other := busy
 		for _, c := range s.rec.Components {
 			used, _ := p.samples.Rate(c.Name, record.CPUSeconds)
 			other -= used
+		}
+		if other-p.Generator.CPUSeconds/seconds > busy/2 {
+			return // most of it is of programs that have nothing to do with the load
 		}
 		rates, rest = append(rates, p.offered), append(rest, math.Max(0, other))
 	}

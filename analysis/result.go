@@ -52,6 +52,7 @@ type Result struct {
 	Staged         []Staged        `json:"staged,omitempty"` // reductions that belong in steps
 	Costs          *Costs          `json:"costs,omitempty"`  // nil without prices
 	Verification   *Verification   `json:"verification,omitempty"`
+	Forecast       *Forecast       `json:"forecast,omitempty"` // of a sizing: what its low load says of the rest
 	Calibration    *Calibration    `json:"calibration,omitempty"` // with --calibrate
 	Phases         []PhaseSummary  `json:"phases"`
 	Warnings       []string        `json:"warnings"`

@@ -159,7 +159,9 @@ func TestFitMemory(t *testing.T) {
 		return out
 	}
 	t.Run("in flight", func(t *testing.T) {
-		m := FitMemory(grow(6, func(i float64) MemoryPoint { return MemoryPoint{Bytes: 40e6 + 20e3*50*i, InFlight: 50 * i, Connections: 8} }))
+		m := FitMemory(grow(6, func(i float64) MemoryPoint {
+			return MemoryPoint{Bytes: 40e6 + 20e3*50*i, InFlight: 50 * i, Connections: 8}
+		}))
 		near(t, "base", m.Base.Value, 40e6, 1e-6)
 		near(t, "per in flight", m.PerInFlight.Value, 20e3, 1e-6)
 		near(t, "at 1000", m.At(1000).High, 60e6, 1e-6)
@@ -168,19 +170,25 @@ func TestFitMemory(t *testing.T) {
 		}
 	})
 	t.Run("nothing varied", func(t *testing.T) {
-		m := FitMemory(grow(6, func(i float64) MemoryPoint { return MemoryPoint{Bytes: 40e6 + 1e6*i, InFlight: 3 + i/10, Connections: nan} }))
+		m := FitMemory(grow(6, func(i float64) MemoryPoint {
+			return MemoryPoint{Bytes: 40e6 + 1e6*i, InFlight: 3 + i/10, Connections: nan}
+		}))
 		if m.PerInFlight.OK() || m.PerConnection.OK() || m.Base.Value != 45e6 || m.At(1000).High != 45e6 {
 			t.Errorf("%+v, want only the largest value, 45 MB", m)
 		}
 	})
 	t.Run("varied by less than a factor of two", func(t *testing.T) {
-		m := FitMemory(grow(6, func(i float64) MemoryPoint { return MemoryPoint{Bytes: 40e6 + 20e3*10*i, InFlight: 100 + 10*i, Connections: 8} }))
+		m := FitMemory(grow(6, func(i float64) MemoryPoint {
+			return MemoryPoint{Bytes: 40e6 + 20e3*10*i, InFlight: 100 + 10*i, Connections: 8}
+		}))
 		if m.PerInFlight.OK() {
 			t.Errorf("per in flight %+v from 100 to 150 in flight, want it not estimable", m.PerInFlight)
 		}
 	})
 	t.Run("never below what was seen", func(t *testing.T) {
-		points := grow(8, func(i float64) MemoryPoint { return MemoryPoint{Bytes: 40e6 + 20e3*50*i, InFlight: 50 * i, Connections: 8} })
+		points := grow(8, func(i float64) MemoryPoint {
+			return MemoryPoint{Bytes: 40e6 + 20e3*50*i, InFlight: 50 * i, Connections: 8}
+		})
 		points[1].Bytes = 90e6
 		if got := FitMemory(points).At(0).High; got < 90e6 {
 			t.Errorf("at rest %.0f bytes, want at least the 90 MB that were seen", got)

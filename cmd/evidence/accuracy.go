@@ -23,10 +23,6 @@ import (
 //go:embed configurations/*.yaml
 var labs embed.FS
 
-// forecastShare is the share of the measured edge up to which phases enter the
-// forecast.
-const forecastShare = 0.6
-
 // names returns the configurations: the files that no other one names as a policy.
 func names() ([]string, error) {
 	entries, err := labs.ReadDir("configurations")
@@ -151,7 +147,7 @@ func rowOf(binary, file, name string, trials []trial) (r row, h record.Host, err
 			r.bound = what
 		}
 	}
-	below := forecastShare * r.measured.Value
+	below := analysis.ForecastShare * r.measured.Value
 	r.forecast = analysis.ForecastBelow(below, recs...)
 	r.onePoint, r.rule = rulesOfThumb(recs, below)
 	return r, recs[0].Host, nil

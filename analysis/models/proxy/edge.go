@@ -20,8 +20,8 @@ func Edge(s Server, upstream []float64, q, limit, near float64, requests int, se
 	}
 	holds := func(rps float64) bool {
 		n := requests
-		if s.Quota > 0 { // at least a hundred periods, since they differ from each other
-			n = max(n, int(rps*100*Period))
+		if s.Quota > 0 { // the periods of a quota differ from each other: of the usual size a hundred at least
+			n = max(n, int(rps*100*Period*float64(requests)/Requests))
 		}
 		return Simulate(s, Load{RPS: rps, Upstream: upstream}, n, seed).Quantile(q) <= limit
 	}
