@@ -63,11 +63,25 @@ func (r *Result) calibrateBy(rec, target *record.Record) {
 		c.Reason = "no phase of load on the target is a valid measurement: " + loads[0].summary.Verdict.Reasons[0].Message
 		return
 	}
+	// A load that a quota held back tells no demand; where there is another, it counts.
+	if free := slices.DeleteFunc(slices.Clone(good), heldBack); len(free) > 0 {
+		good = free
+	}
 	c.phase = slices.MaxFunc(good, func(a, b examined) int { return cmp.Compare(a.Counts.Answered, b.Counts.Answered) })
 	c.Phase = c.phase.summary.Name
 	if different := differentRequests(rec.Scenario, target.Scenario); different != "" {
 		r.Warnings = append(r.Warnings, "calibration: "+different)
 	}
+}
+
+// heldBack reports whether a quota held a component back in a phase.
+func heldBack(p examined) bool {
+	for _, throttled := range p.summary.Throttled {
+		if throttled > maxThrottledForFit {
+			return true
+		}
+	}
+	return false
 }
 
 // differentRequests says how the requests of two scenarios differ; empty: not.
@@ -200,6 +214,7 @@ func (r *Result) concludeCalibration() {
 			refused = append(refused, component.Name+": "+component.Reason)
 		case component.Factor.OK():
 			applied = append(applied, component.Name)
+			r.Warnings = append(r.Warnings, "calibrated "+component.Name+": "+component.Reason)
 		default:
 			left = append(left, component.Name+" "+component.Reason)
 		}
@@ -213,12 +228,12 @@ func (r *Result) concludeCalibration() {
 	default:
 		c.Applied = true
 		c.Reason = "CPU of " + strings.Join(applied, ", ") + " is the lab's times a factor that one phase on the target showed; latency, memory and pools are the lab's, and the proof is of the lab"
-		r.Warnings = append(r.Warnings, "calibrated: "+c.Reason)
+		r.Warnings = append(r.Warnings, c.Reason)
 		for _, words := range left {
 			r.Warnings = append(r.Warnings, words)
 		}
 		return
 	}
-	r.Valid = false
+	r.Valid, r.Evidence = false, record.EvidenceLab
 	r.settle(Invalid, "the calibration is refused: "+c.Reason)
 }

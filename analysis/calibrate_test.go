@@ -84,8 +84,12 @@ func TestCalibrate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Calibration == nil || r.Evidence != record.EvidenceCalibrated {
-				t.Fatalf("evidence %q, calibration %+v", r.Evidence, r.Calibration)
+			evidence := record.EvidenceCalibrated
+			if test.refused != "" {
+				evidence = record.EvidenceLab
+			}
+			if r.Calibration == nil || r.Evidence != evidence {
+				t.Fatalf("evidence %q, want %q; calibration %+v", r.Evidence, evidence, r.Calibration)
 			}
 			gateway := r.Components[0]
 			if test.refused != "" {
@@ -121,6 +125,19 @@ func TestCalibrate(t *testing.T) {
 	}
 }
 
+// Of a sizing of a target the phases without throttling count.
+func TestCalibrateByASizing(t *testing.T) {
+	lab := openRecord(t, filepath.Join("testdata", "records", "gateway-quota"))
+	r, err := AnalyzeCalibrated(lab, openRecord(t, filepath.Join("testdata", "records", "target-prometheus")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Both gateways were made with the same costs.
+	if f := r.Calibration.Components[0].Factor; r.Outcome != Recommended || math.Abs(f.Value-1) > 0.05 {
+		t.Errorf("outcome %s: %s; factor %v, want 1", r.Outcome, r.OutcomeReason, f)
+	}
+}
+
 // What is not calibrated stays the lab's, and is told.
 func TestCalibrateTellsWhatIsNot(t *testing.T) {
 	lab := openRecord(t, filepath.Join("testdata", "records", "gateway-quota"))
@@ -129,7 +146,7 @@ func TestCalibrateTellsWhatIsNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := strings.Join(r.Warnings, "\n")
-	for _, want := range []string{"sidecar not calibrated", "service not calibrated", "the proof is of the lab"} {
+	for _, want := range []string{"sidecar not calibrated", "service not calibrated", "the proof is of the lab", "calibrated gateway: ", "a factor of 1.2"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("the warnings do not say %q: %s", want, said)
 		}
