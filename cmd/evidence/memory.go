@@ -54,9 +54,9 @@ func memoryEdge(binary, file string, trials []trial, recs []*record.Record) (sta
 	if !(survived > 0) || !(died > survived) {
 		return stat.NotEstimable(len(recs), "memory ended at the first rate"), nil
 	}
-	for step := range memorySteps {
+	for range memorySteps {
 		middle := math.Sqrt(survived * died)
-		dir := fmt.Sprintf("%s-load-%d", trials[0].dir, step+1)
+		dir := fmt.Sprintf("%s-load-%.0f", trials[0].dir, middle)
 		alive, err := survives(binary, file, dir, middle)
 		if err != nil {
 			return stat.Estimate{}, err
