@@ -104,3 +104,51 @@ func TestReplicasWithSkew(t *testing.T) {
 		t.Errorf("very many connections: %d replicas, want about the 40 of an even spread", r.CarriesPlannedRate)
 	}
 }
+
+// A cluster that takes over the load of another takes its connections too, and
+// what a replica carries then is what resources and limits are for.
+func TestWorstCase(t *testing.T) {
+	load := Load{PlannedRPS: 8000, Zones: 1, Clusters: 2, Connections: 40, Placement: scenarios.PlacementRoundRobin}
+	r, why := ReplicasFor(carrying(1000), load)
+	if r == nil {
+		t.Fatal(why)
+	}
+	// 20 connections of 200/s each: five to a replica, 4 of them. All 40: 8 replicas.
+	if r.CarriesPlannedRate != 4 || r.SurvivesClusterLoss != 9 {
+		t.Errorf("%d and %d replicas, want 4 and 9", r.CarriesPlannedRate, r.SurvivesClusterLoss)
+	}
+	if rps, left, hottest := r.Worst(); rps*hottest/float64(left) != 1000 {
+		t.Errorf("worst case %g/s over %d with %g, want 1 000/s for the hottest", rps, left, hottest)
+	}
+	load.Connections, load.ClusterShare = 0, 0.7
+	if r, _ = ReplicasFor(carrying(1000), load); r.Value != 9 {
+		t.Fatalf("%d replicas, want 8 000 ÷ 1 000 and one", r.Value)
+	}
+	if rps, left, _ := r.Worst(); rps != 8000 || left != 8 {
+		t.Errorf("worst case %g/s over %d, want 8 000 over 8", rps, left)
+	}
+	if got := operatingRPS(carrying(1000), r, load); got != 1000 {
+		t.Errorf("a replica carries %g/s, want 1 000", got)
+	}
+}
+
+// What would do without the deciding case is said only when that changes something.
+func TestWouldChange(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		load Load
+		want string
+	}{
+		{"a zone decides", Load{PlannedRPS: 38000, Zones: 3}, "without zone-loss 50 would do"},
+		{"a tie", Load{PlannedRPS: 2000, Zones: 3}, ""},
+	} {
+		r, _ := ReplicasFor(carrying(1000), test.load)
+		words := strings.Join(r.WouldChange, "; ")
+		if got := strings.Contains(words, "would do"); got != (test.want != "") || !strings.Contains(words, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, words, test.want)
+		}
+		if !strings.Contains(words, "a tenth less asks for") {
+			t.Errorf("%s: %q does not say what another capacity would do", test.name, words)
+		}
+	}
+}

@@ -16,7 +16,10 @@ func ResourcesFor(s Subject, capacity Capacity, replicas *Replicas, load Load) (
 	var r Resources
 	r.cpu(s, rps)
 	r.memory(s, rps)
-	if r.CPU == nil && r.Memory == nil {
+	switch {
+	case r.CPU == nil && r.Leak != nil:
+		return nil, "no resources are recommended: " + r.Reason
+	case r.CPU == nil && r.Memory == nil:
 		return nil, "no resources are recommended: neither its CPU demand nor its memory is known"
 	}
 	return &r, ""
@@ -195,6 +198,10 @@ func (r *Resources) memory(s Subject, rps float64) {
 	if s.Memory.Largest <= 0 {
 		return
 	}
+	if s.Memory.Leak {
+		r.leak(s)
+		return
+	}
 	x := &sheet{}
 	inFlight := 0.0
 	if rps > 0 && s.Tolerated > 0 && s.Role != scenarios.RoleControlPlane {
@@ -223,9 +230,32 @@ func (r *Resources) memory(s Subject, rps float64) {
 	limit := x.step("memory limit, in MiB: four fifths of it are needed", "memoryLimit", "Mi", "max(64, ceil(memoryNeed / 0.8 / 16777216) * 16)", memoryMebi(need/memoryShare))
 	r.Requests.Memory, r.Limits.Memory = memoryQuantity(need), memoryQuantity(need/memoryShare)
 	r.add("memory needs up to %s%s, 80\u00a0%% of the limit (largest seen: %s)", bytesWords(need), withInFlight(inFlight), bytesWords(s.Memory.Largest))
+	if kept := s.Memory.Hysteresis; kept.OK() && kept.Value > muchKept {
+		r.add("it kept %s of what it grew by when the load came down, so its memory says little of the load, and no autoscaler should follow it", percent(kept.Value))
+	}
 	r.runsOut(x, s, limit*mebi, inFlight)
 	basis := x.basis(constraints, "more connections on a replica than in the measurement, and longer lives than it lasted", "slower answers, which keep more requests in flight")
 	r.Memory = &basis
+}
+
+// muchKept is the share of what memory grew by under load from which on that it kept
+// it is worth saying.
+const muchKept = 0.5
+
+// leak says why no memory is recommended: no fixed size lasts.
+func (r *Resources) leak(s Subject) {
+	drift := s.Memory.Drift
+	perHour := math.Max(drift.High, drift.Value) * 3600
+	if math.IsInf(perHour, 0) || math.IsNaN(perHour) {
+		perHour = drift.Value * 3600
+	}
+	r.Leak = &Leak{BytesPerHour: drift.Scale(3600)}
+	r.add("memory grew by %s an hour at constant load, up to %s: that is a leak until shown otherwise, no fixed size lasts, and none is recommended", bytesWords(drift.Value*3600), bytesWords(perHour))
+	if limit := math.Max(s.MemoryLimit, s.Declared.MemoryLimit); limit > s.Memory.Largest && perHour > 0 {
+		r.Leak.HoursToLimit = (limit - s.Memory.Largest) / perHour
+		r.add("the limit of %s is reached after %s at the earliest", bytesWords(limit), timeWords(r.Leak.HoursToLimit*3600))
+	}
+	r.add("a run that lasts longer at one rate tells a leak from caches that fill")
 }
 
 // runsOut names the connections on a replica at which the limit would be reached.

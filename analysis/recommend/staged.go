@@ -28,6 +28,9 @@ func stages(from, to float64, rounded func(float64) float64) []float64 {
 	var steps []float64
 	for v := from; ; {
 		next := rounded(v * (1 - largestReduction))
+		if next >= v {
+			next = rounded(v / 2) // of so few, as 3 replicas, a step cannot be smaller
+		}
 		if next <= to || next >= v {
 			return append(steps, to)
 		}

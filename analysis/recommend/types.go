@@ -156,9 +156,16 @@ type Resources struct {
 	ConnectionsRunOut int         `json:"connectionsRunOut,omitempty"`
 	ConnectionsReason string      `json:"connectionsReason,omitempty"`
 	Throttling        *Throttling `json:"throttling,omitempty"`
+	Leak              *Leak       `json:"leak,omitempty"` // then no memory is recommended
 	Reason            string      `json:"reason"`
 	CPU               *Basis      `json:"cpu,omitempty"`    // nil: not recommended
 	Memory            *Basis      `json:"memory,omitempty"` // likewise
+}
+
+// Leak is memory that grows at constant load.
+type Leak struct {
+	BytesPerHour stat.Estimate `json:"bytesPerHour"`
+	HoursToLimit float64       `json:"hoursToLimit,omitempty"` // at the earliest; 0: there is no limit, or it is reached
 }
 
 // Throttling is the price of a CPU quota, as phases on both sides of it show it.
