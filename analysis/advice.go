@@ -26,8 +26,17 @@ func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
 	}
 	r.pairPods(rec, load)
 	r.controlPlanes(rec, subjects, load)
-	pool, why := recommend.PoolFor(r.poolInput(rec, phases, tolerated, load))
+	input := r.poolInput(rec, phases, tolerated, load)
+	pool, why := recommend.PoolFor(input)
 	r.ConnectionPool = pool
+	for i, s := range subjects {
+		if c := &r.Components[i]; s.Role == scenarios.RoleGateway {
+			var why string
+			if c.Connections, why = recommend.ConnectionsFor(s, c.Replicas, c.HPA, load, input.Handshake); why != "" {
+				c.Notes = append(c.Notes, why)
+			}
+		}
+	}
 	if why != "" {
 		r.Warnings = append(r.Warnings, why)
 	}

@@ -52,7 +52,7 @@ type Result struct {
 	Staged         []Staged        `json:"staged,omitempty"` // reductions that belong in steps
 	Costs          *Costs          `json:"costs,omitempty"`  // nil without prices
 	Verification   *Verification   `json:"verification,omitempty"`
-	Forecast       *Forecast       `json:"forecast,omitempty"` // of a sizing: what its low load says of the rest
+	Forecast       *Forecast       `json:"forecast,omitempty"`    // of a sizing: what its low load says of the rest
 	Calibration    *Calibration    `json:"calibration,omitempty"` // with --calibrate
 	Phases         []PhaseSummary  `json:"phases"`
 	Warnings       []string        `json:"warnings"`
@@ -130,6 +130,7 @@ type Component struct {
 	Replicas                 *Replicas     `json:"replicas,omitempty"` // absent for what is not to be sized, with the reason in Notes
 	Resources                *Resources    `json:"resources,omitempty"`
 	HPA                      *HPA          `json:"hpa,omitempty"`
+	Connections              *Connections  `json:"connections,omitempty"`   // of clients, how long they should live; nil where they are not known
 	Signal                   *Signal       `json:"scalingSignal,omitempty"` // another metric to scale by, where CPU alone does not tell
 	Notes                    []string      `json:"notes"`
 }
@@ -147,6 +148,7 @@ type (
 	ConnectionPool = recommend.ConnectionPool
 	PoolTCP        = recommend.PoolTCP
 	PoolHTTP       = recommend.PoolHTTP
+	Connections    = recommend.Connections
 	Staged         = recommend.Staged
 	Costs          = recommend.Costs
 	Basis          = recommend.Basis

@@ -271,6 +271,13 @@ func componentRows(c analysis.Component) []Row {
 			add("connections", connections, r.ConnectionsReason)
 		}
 	}
+	if life := c.Connections; life != nil {
+		lifetime := "no end needed"
+		if life.MaxSeconds > 0 {
+			lifetime = quantity.Duration(life.MaxSeconds)
+		}
+		add("… lifetime", lifetime, "of clients' connections: "+strings.Join(append([]string{life.Reason}, life.Warnings...), "; "))
+	}
 	if h := c.HPA; h != nil {
 		add("HPA", fmt.Sprintf("%d – %d at %d%s%%", h.MinReplicas, h.MaxReplicas, h.TargetCPUUtilization, quantity.NoBreak), h.Reason)
 	}

@@ -45,6 +45,9 @@ func reckoning(result analysis.Result) []reckoned {
 		if c.Replicas != nil {
 			add(c.Name+": replicas", &c.Replicas.Basis)
 		}
+		if c.Connections != nil {
+			add(c.Name+": lifetime of connections", &c.Connections.Basis)
+		}
 		if c.HPA != nil {
 			add(c.Name+": autoscaler", &c.HPA.Basis)
 		}
