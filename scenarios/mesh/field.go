@@ -167,3 +167,52 @@ func (f Field) Embedded() (Field, error) {
 	}
 	return inner, nil
 }
+
+// LastLineAt returns the last line of what begins on the line: of the field, or of
+// the item of a list, that is outermost among those that begin there.
+func (f Field) LastLineAt(line int) int {
+	if f.node == nil {
+		return line
+	}
+	return max(line, lastLineAt(f.node, line))
+}
+
+func lastLineAt(node *yaml.Node, line int) int {
+	switch node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Line == line {
+				return lastLine(node.Content[i+1])
+			}
+		}
+	case yaml.SequenceNode:
+		for _, item := range node.Content {
+			if item.Line == line {
+				return lastLine(item)
+			}
+		}
+	}
+	for _, child := range node.Content {
+		if last := lastLineAt(child, line); last > 0 {
+			return last
+		}
+	}
+	return 0
+}
+
+// IsInsideText reports whether the line lies inside a text of several lines.
+func (f Field) IsInsideText(line int) bool {
+	return f.node != nil && isInsideText(f.node, line)
+}
+
+func isInsideText(node *yaml.Node, line int) bool {
+	if node.Kind == yaml.ScalarNode && node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		return line > node.Line && line <= lastLine(node)
+	}
+	for _, child := range node.Content {
+		if isInsideText(child, line) {
+			return true
+		}
+	}
+	return false
+}

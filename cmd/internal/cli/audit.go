@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/reports"
+	"github.com/sailplan-io/sailplan/reports/junit"
+	"github.com/sailplan-io/sailplan/reports/markdown"
+	"github.com/sailplan-io/sailplan/reports/sarif"
+	"github.com/sailplan-io/sailplan/reports/terminal"
+	"github.com/sailplan-io/sailplan/scenarios/audit"
+)
+
+type auditOptions struct {
+	outputOptions
+	sarif     string
+	run       string
+	checklist bool
+}
+
+func (a *app) auditCommand() *cobra.Command {
+	var o auditOptions
+	c := &cobra.Command{
+		Use:   "audit PATH…",
+		Short: "Find what in a mesh's files does not do what it says",
+		Long: `audit reads the files of a mesh, or folders of them: Istio's objects, IstioOperator
+and the values of the charts istiod and gateway, and of Kubernetes what stands beside
+them. Unknown fields are found too, which the API server drops without a word. What
+it looks for, why, and how each thing is put right, is in docs/rules.md.
+
+Files are audited together, so give those of one environment at a time. A comment in a
+file silences a finding of the object or field that it stands at:
+
+  # sailplan:ignore SP012 one replica on purpose: it is a cache
+
+Templates of Helm have to be rendered first; - reads standard input.
+
+Exit code: 0 no errors, 3 findings of severity error, 2 files that cannot be read.`,
+		Example: `  sailplan audit deploy/production
+  sailplan audit deploy/production --checklist
+  helm template istiod istio/istiod -f values.yaml | sailplan audit values.yaml -
+  sailplan audit deploy/production --sarif findings.sarif --junit findings.xml
+  sailplan audit deploy/production --run sailplan-runs/checkout-2026-11-20T10-00-00`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, given []string) error { return a.audit(given, o) },
+	}
+	o.flags(c)
+	c.Flags().StringVar(&o.sarif, "sarif", "", "write the findings as SARIF 2.1.0 to `FILE`; - is standard output")
+	c.Flags().StringVar(&o.run, "run", "", "compare limits and requests with what was measured in the run directory `DIR`")
+	c.Flags().BoolVar(&o.checklist, "checklist", false, "also print the checklist of production readiness")
+	return c
+}
+
+func (a *app) audit(paths []string, o auditOptions) error {
+	measured, err := measuredIn(o.run)
+	if err != nil {
+		return usage(err)
+	}
+	s := a.streams(o.outputOptions)
+	if o.sarif == "-" {
+		s.table = a.Stderr
+	}
+	files, passed, err := a.meshFiles(paths)
+	if err != nil {
+		return usage(err)
+	}
+	for _, folder := range passed {
+		fmt.Fprintf(s.progress, "%s holds templates of Helm, which are left out: render them with `helm template`\n", folder)
+	}
+	if len(files) == 0 {
+		return usage(fmt.Errorf("no file in %s ends in .yaml, .yml or .json", strings.Join(paths, ", ")))
+	}
+	result := audit.Audit(files, measured)
+	if err := a.tellAudit(result, o, s); err != nil {
+		return err
+	}
+	switch {
+	case len(result.Unreadable) > 0:
+		return exitError{code: exitUsage}
+	case result.Number(audit.Error) > 0:
+		return exitError{code: exitNo}
+	}
+	return nil
+}
+
+// tellAudit writes a result where the flags say.
+func (a *app) tellAudit(result audit.Result, o auditOptions, s streams) error {
+	document := reports.Audit(result, o.checklist)
+	encoded, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the result: %w", err)
+	}
+	var text, cases, findings bytes.Buffer
+	if err := errors.Join(markdown.Write(&text, document), junit.Write(&cases, document), sarif.Write(&findings, result, a.Version)); err != nil {
+		return fmt.Errorf("writing the reports: %w", err)
+	}
+	for _, out := range []struct {
+		to      string
+		content []byte
+	}{{o.json, append(encoded, '\n')}, {o.junit, cases.Bytes()}, {o.markdown, text.Bytes()}, {o.sarif, findings.Bytes()}} {
+		if err := a.deliver(out.to, out.content, s); err != nil {
+			return err
+		}
+	}
+	_, width := terminalOf(s.table)
+	if err := terminal.Write(s.table, document, terminal.Options{Width: width}); err != nil {
+		return fmt.Errorf("printing the result: %w", err)
+	}
+	return nil
+}
+
+// What is read of a mesh's files at most, so that a wrong path is an error and no
+// hour of waiting.
+const (
+	mostFiles = 20_000
+	mostBytes = 256 << 20
+)
+
+// meshFiles reads the files of the paths, and says which folders of templates it
+// went past. A file that is named is read whatever its name.
+func (a *app) meshFiles(paths []string) (files []audit.File, passed []string, err error) {
+	seen, size := map[string]bool{}, 0
+	add := func(name string) error {
+		if seen[filepath.Clean(name)] {
+			return nil
+		}
+		seen[filepath.Clean(name)] = true
+		content, err := a.readFile(name)
+		if err != nil {
+			return err
+		}
+		if name == "-" {
+			name = "standard input"
+		}
+		files, size = append(files, audit.File{Name: name, Data: content}), size+len(content)
+		if len(files) > mostFiles || size > mostBytes {
+			return fmt.Errorf("more than %d files or %d MiB: give the folder of the mesh's files only", mostFiles, mostBytes>>20)
+		}
+		return nil
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if path == "-" || err == nil && !info.IsDir() {
+			if err := add(path); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		err = filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case entry.IsDir() && name != path && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules"):
+				return fs.SkipDir
+			case entry.IsDir() && entry.Name() == "templates" && isChart(filepath.Dir(name)):
+				passed = append(passed, name)
+				return fs.SkipDir
+			case entry.Type().IsRegular() && isMeshFile(entry.Name()):
+				return add(name)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading %s: %w", path, err)
+		}
+	}
+	return files, passed, nil
+}
+
+func isMeshFile(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name))) && name != "Chart.yaml" && name != "values.schema.json"
+}
+
+func isChart(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, "Chart.yaml"))
+	return err == nil
+}
+
+// measuredIn reads what a run recommends.
+func measuredIn(dir string) (audit.Measured, error) {
+	if dir == "" {
+		return audit.Measured{}, nil
+	}
+	const name = "recommendation.json"
+	content, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return audit.Measured{}, fmt.Errorf("--run %s: %w; `sailplan size` writes it", dir, err)
+	}
+	var result analysis.Result
+	if err := json.Unmarshal(content, &result); err != nil {
+		return audit.Measured{}, fmt.Errorf("--run %s: reading %s: %w", dir, name, err)
+	}
+	measured := audit.Measured{Source: dir}
+	if pool := result.ConnectionPool; pool != nil {
+		measured.Host = pool.Host
+		for _, limit := range []struct {
+			block, field string
+			fits         int
+		}{
+			{"tcp", "maxConnections", pool.TCP.MaxConnections},
+			{"http", "http1MaxPendingRequests", pool.HTTP.HTTP1MaxPendingRequests},
+			{"http", "http2MaxRequests", pool.HTTP.HTTP2MaxRequests},
+			{"http", "maxRetries", pool.HTTP.MaxRetries},
+		} {
+			if limit.fits > 0 {
+				key := limit.block + "." + limit.field
+				measured.Limits = append(measured.Limits, audit.MeasuredLimit{
+					Block: limit.block, Field: limit.field, Fits: int64(limit.fits), Reason: pool.Reasons[key],
+				})
+			}
+		}
+	}
+	for _, component := range result.Components {
+		if component.Resources != nil && component.Resources.Requests.CPU != "" {
+			measured.CPU = append(measured.CPU, audit.MeasuredCPU{Role: component.Role, Request: component.Resources.Requests.CPU, Reason: component.Resources.Reason})
+		}
+	}
+	return measured, nil
+}

@@ -1,0 +1,302 @@
+package audit
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sailplan-io/sailplan/scenarios"
+	"github.com/sailplan-io/sailplan/scenarios/mesh"
+)
+
+// File is one file to be audited.
+type File struct {
+	Name string // as it appears in the findings
+	Data []byte
+}
+
+// Severity says how bad a finding is.
+type Severity string
+
+// The severities. An error does not do what it says, or takes a service down; a
+// warning does so under load, on a failure, or later; an info is good to know.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+	Info    Severity = "info"
+)
+
+func (s Severity) rank() int { return slices.Index([]Severity{Error, Warning, Info}, s) }
+
+// Finding is one place that a rule is about.
+type Finding struct {
+	Code     string   `json:"code"`
+	Rule     string   `json:"rule"`
+	Severity Severity `json:"severity"`
+	Message  string   `json:"message"`
+	Object   string   `json:"object,omitempty"` // kind and name
+	Path     string   `json:"path,omitempty"`   // of the field
+	File     string   `json:"file"`
+	Line     int      `json:"line"`
+	Column   int      `json:"column"`
+	Fix      string   `json:"fix,omitempty"`     // YAML
+	Caution  []string `json:"caution,omitempty"` // what to know, or to do first, before the fix is applied
+}
+
+// Silenced is a finding that a comment in the file silences.
+type Silenced struct {
+	Finding
+	Reason string `json:"reason"`
+}
+
+// Unreadable is a file, or a part of one, that could not be audited.
+type Unreadable struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Count is a number of things of a kind.
+type Count struct {
+	What  string `json:"what"`
+	Count int    `json:"count"`
+}
+
+// Result is what an audit found.
+type Result struct {
+	Files      int          `json:"files"`
+	Read       []Count      `json:"read"`    // objects that were audited, by kind
+	Skipped    []Count      `json:"skipped"` // objects and files that were not, by kind
+	Findings   []Finding    `json:"findings"`
+	Silenced   []Silenced   `json:"silenced"`
+	Unreadable []Unreadable `json:"unreadable"`
+	Practices  []Practice   `json:"practices"`
+}
+
+// Number returns how many findings have the severity.
+func (r Result) Number(s Severity) int {
+	n := 0
+	for _, f := range r.Findings {
+		if f.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// most is how many findings of one rule are kept for one file: nobody reads more,
+// and a file that a program wrote may have as many as lines.
+const most = 50
+
+// Audit holds the files to the rules and to the practices.
+func Audit(files []File, measured Measured) Result {
+	in := inspect(files)
+	in.measured = measured
+	result := Result{Files: len(files), Read: []Count{}, Skipped: []Count{}, Findings: []Finding{}, Silenced: []Silenced{}, Unreadable: in.unreadable}
+	read, skipped := map[string]int{}, map[string]int{}
+	for _, object := range in.all {
+		if object.Note == "" {
+			read[object.Kind]++
+		} else {
+			skipped[cmp.Or(object.Kind, "files without kind")]++
+		}
+	}
+	result.Read, result.Skipped = counts(read), counts(skipped)
+
+	ignores := ignoresOf(files, in)
+	kept := map[string]int{}
+	for _, rule := range Rules() {
+		for _, h := range in.hits(rule) {
+			finding := h.finding(rule)
+			if reason, silenced := ignores.silence(finding); silenced {
+				result.Silenced = append(result.Silenced, Silenced{finding, reason})
+				continue
+			}
+			key := finding.Code + " " + finding.File
+			if kept[key]++; kept[key] <= most {
+				result.Findings = append(result.Findings, finding)
+			}
+		}
+	}
+	result.Findings = append(result.Findings, ignores.findings()...)
+	slices.SortStableFunc(result.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Severity.rank(), b.Severity.rank()), cmp.Compare(a.Code, b.Code), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	for _, practice := range practices() {
+		result.Practices = append(result.Practices, practice.judge(in))
+	}
+	return result
+}
+
+func counts(of map[string]int) []Count {
+	all := make([]Count, 0, len(of))
+	for what, n := range of {
+		all = append(all, Count{what, n})
+	}
+	slices.SortFunc(all, func(a, b Count) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.What, b.What)) })
+	return all
+}
+
+// hit is a place that a rule is about.
+type hit struct {
+	object   mesh.Object
+	at       mesh.Field
+	message  string
+	severity Severity // empty: the rule's
+	fix      string   // empty: the rule's
+	caution  []string // beside the rule's
+	problem  *scenarios.Problem
+}
+
+func (h hit) finding(rule Rule) Finding {
+	f := Finding{
+		Code: rule.Code, Rule: rule.Name, Severity: cmp.Or(h.severity, rule.Severity), Message: h.message,
+		Object: nameOf(h.object), Path: h.at.Path(), File: h.at.File(), Line: h.at.Line(), Column: h.at.Column(),
+		Fix: cmp.Or(h.fix, rule.Fix), Caution: slices.Concat(rule.Caution, h.caution),
+	}
+	if h.problem != nil {
+		f.Path, f.File, f.Line, f.Column = h.problem.Path, h.problem.File, h.problem.Line, h.problem.Column
+	}
+	return f
+}
+
+// nameOf is how an object is called in findings.
+func nameOf(o mesh.Object) string {
+	switch {
+	case o.Name == "" || o.Name == o.Kind:
+		return o.Kind
+	case o.Namespace == "":
+		return o.Kind + " " + o.Name
+	}
+	return fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name)
+}
+
+// inspection is what the files hold, and how it belongs together.
+type inspection struct {
+	files      []File
+	all        []mesh.Object
+	byKind     map[string][]mesh.Object
+	unreadable []Unreadable
+	measured   Measured
+
+	lines    map[string][]string      // of each file
+	services map[string][]mesh.Object // by name
+	rules    map[string][]mesh.Object // DestinationRules by hostKey
+	routed   map[string][]route       // by hostKey of a destination
+	found    map[string][]hit         // of a rule, by its code
+	counted  map[string]endpoints
+}
+
+// hostKey brings the ways together in which a host may be written: two hosts that
+// are one have the same key, though not the other way round.
+func hostKey(host string) string {
+	if name, _, ok := hostName(host, ""); ok {
+		return name
+	}
+	return host
+}
+
+// hits returns what a rule finds, and looks only once.
+func (in *inspection) hits(rule Rule) []hit {
+	if found, done := in.found[rule.Code]; done {
+		return found
+	}
+	in.found[rule.Code] = rule.check(in)
+	return in.found[rule.Code]
+}
+
+func inspect(files []File) *inspection {
+	in := &inspection{
+		files: files, byKind: map[string][]mesh.Object{}, unreadable: []Unreadable{}, lines: map[string][]string{},
+		services: map[string][]mesh.Object{}, rules: map[string][]mesh.Object{}, routed: map[string][]route{},
+		found: map[string][]hit{}, counted: map[string]endpoints{},
+	}
+	for _, file := range files {
+		objects, err := mesh.Read(file.Name, file.Data)
+		if err != nil {
+			in.unreadable = append(in.unreadable, unreadable(file.Name, err)...)
+		}
+		in.all = append(in.all, objects...)
+		in.lines[file.Name] = strings.Split(string(file.Data), "\n")
+	}
+	for _, object := range in.all {
+		if object.Note == "" {
+			in.byKind[object.Kind] = append(in.byKind[object.Kind], object)
+		}
+	}
+	for _, o := range in.of("Service") {
+		in.services[o.Name] = append(in.services[o.Name], o)
+	}
+	for _, o := range in.of(mesh.KindDestinationRule) {
+		key := hostKey(spec(o, "host").Text())
+		in.rules[key] = append(in.rules[key], o)
+	}
+	for _, r := range in.routes() {
+		seen := map[string]bool{}
+		for _, item := range r.field.Get("route").Items() {
+			if key := hostKey(item.Get("destination", "host").Text()); !seen[key] {
+				seen[key] = true
+				in.routed[key] = append(in.routed[key], r)
+			}
+		}
+	}
+	return in
+}
+
+// fewUnreadable is how many places of one file are named that could not be read.
+const fewUnreadable = 3
+
+func unreadable(file string, err error) []Unreadable {
+	var problems scenarios.Errors
+	if !errors.As(err, &problems) {
+		return []Unreadable{{File: file, Message: err.Error()}}
+	}
+	var all []Unreadable
+	for i, problem := range problems {
+		if i == fewUnreadable && len(problems) > fewUnreadable+1 {
+			all = append(all, Unreadable{File: file, Line: problem.Line, Message: fmt.Sprintf("and %d more places", len(problems)-i)})
+			break
+		}
+		message := problem.Message
+		if problem.Path != "" {
+			message = problem.Path + ": " + message
+		}
+		all = append(all, Unreadable{file, problem.Line, message, problem.Hint})
+	}
+	return all
+}
+
+// of returns the objects of the kinds, in the order of the files.
+func (in *inspection) of(kinds ...string) []mesh.Object {
+	if len(kinds) == 1 {
+		return in.byKind[kinds[0]]
+	}
+	var all []mesh.Object
+	for _, kind := range kinds {
+		all = append(all, in.byKind[kind]...)
+	}
+	return all
+}
+
+// spec is short for the field spec of an object and what is below it.
+func spec(o mesh.Object, keys ...string) mesh.Field {
+	return o.Root().Get(append([]string{"spec"}, keys...)...)
+}
+
+// sameNamespace reports whether two objects may lie in the same namespace: what
+// a tool fills in later has none in its file.
+func sameNamespace(a, b string) bool { return a == b || a == "" || b == "" }
+
+// hostName splits a host as it stands in Istio's objects into the name of a
+// service and its namespace; ok is false for a host outside of the cluster.
+func hostName(host, namespace string) (service, in string, ok bool) {
+	name, rest, dotted := strings.Cut(host, ".")
+	if !dotted {
+		return host, namespace, host != "" && host != "*"
+	}
+	in, tail, _ := strings.Cut(rest, ".")
+	return name, in, name != "*" && (tail == "svc" || strings.HasPrefix(tail, "svc."))
+}
