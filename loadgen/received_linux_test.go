@@ -10,13 +10,16 @@ import (
 
 	"github.com/sailplan-io/sailplan/loadgen/dial"
 	"github.com/sailplan-io/sailplan/loadgen/exchange"
+	"github.com/sailplan-io/sailplan/scenarios"
 )
 
-// readConn notes what it is given, and when that came in.
+// readConn notes what it is given, and when that came in. It takes all for the answer
+// to a request.
 type readConn struct {
 	exchange.Conn // nothing else is asked of it
 	bytes         int
 	at            int64
+	done          []exchange.Completion
 }
 
 func (c *readConn) Ingest(p []byte, at int64) error {
@@ -24,7 +27,7 @@ func (c *readConn) Ingest(p []byte, at int64) error {
 	return nil
 }
 
-func (c *readConn) Done() []exchange.Completion { return nil }
+func (c *readConn) Done() []exchange.Completion { return c.done }
 func (c *readConn) Forget()                     {}
 func (c *readConn) Out() []byte                 { return nil }
 func (c *readConn) GoAways() int                { return 0 }
@@ -77,6 +80,13 @@ func TestEndsDuringRests(t *testing.T) {
 			if w.restless != 0 {
 				t.Error("no rest after 100 bytes")
 			}
+			w.run = paced(t, scenarios.Plan{}, scenarios.Constant)
+			conn.done = []exchange.Completion{{Token: w.take(0), Outcome: exchange.Answered, Status: 200}}
+			_, there, at := comes(100) // intended at 0, so that its latency is when it ended
+			if got := w.run.set.requests[0].Latency.Max(); float64(got) < 0.999*float64(at) || float64(got) > 1.001*float64(there) {
+				t.Errorf("an answer ends at %d, want from %d to %d", got, at, there)
+			}
+			w.run, conn.done = nil, nil
 			for seen := 0; ; seen++ {
 				if comes(200 << 10); w.restless > w.now() {
 					break
@@ -138,7 +148,8 @@ func attached(t *testing.T, sealed bool, config *tls.Config, send <-chan int) (*
 		t.Fatal(err)
 	}
 	w := &worker{
-		base: time.Now(), places: make([]place, 1), openings: newOpenings(), stamping: true,
+		base: time.Now(), unused: -1, maximum: 8, flights: []flight{{oldest: -1, newest: -1}}, flightOf: []int32{0},
+		places: make([]place, 1), openings: newOpenings(), stamping: true,
 		buffer: make([]byte, readBuffer), sealed: make([]byte, readBuffer),
 	}
 	if w.poll, err = newPoller(8, false); err != nil {

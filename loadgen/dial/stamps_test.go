@@ -34,7 +34,7 @@ func TestReceived(t *testing.T) {
 		t.Fatal(err)
 	}
 	buffer := make([]byte, 1024)
-	for attempt := 0; ; attempt++ {
+	for attempt, good := 0, 0; good < 2; attempt++ { // each stamp is of its own read
 		before := time.Now().UnixNano()
 		send <- "answer"
 		if err := link.Wait(ctx, false); err != nil {
@@ -55,7 +55,7 @@ func TestReceived(t *testing.T) {
 		if got < before || got > there {
 			t.Fatalf("received at %d, want from %d to %d", got, before, there)
 		}
-		break
+		good++
 	}
 	if n := testing.AllocsPerRun(100, func() {
 		link.Arrived()
