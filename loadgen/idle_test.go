@@ -48,6 +48,7 @@ func TestLostIdleSeconds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // they wait most of the time
 			plan := planFor(serveScript(t, nil, tt.request))
 			plan.Connections.Count = 1
 			facts := runPhase(t, plan, scenarios.Phase{
