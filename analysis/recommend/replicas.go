@@ -63,10 +63,11 @@ func (l Load) share() float64 {
 	return 1 / float64(l.clusters())
 }
 
-// shareAfterLoss returns the part that it takes when the next busiest one is lost
-// and the others take over in proportion to what they have; 1 at the most.
+// shareAfterLoss returns the part that it takes when the next busiest one, which has
+// as much at the most, is lost and the others take over in proportion to what they
+// have; 1 at the most.
 func (l Load) shareAfterLoss() float64 {
-	return math.Min(1, l.share()/math.Max(1-math.Min(l.share(), 1-l.share()), 1e-9))
+	return math.Min(1, l.share()/math.Max(1-l.share(), 1e-9))
 }
 
 // Here returns what of a rate of all clusters comes to the busiest one, with nothing
@@ -266,7 +267,7 @@ func (r *Replicas) constraints(x *sheet, load Load, capacity Capacity) []Constra
 	out = append(out, Constraint{By: ByRollingUpdate, Value: float64(r.SurvivesRollingUpdate), Why: "a rolling update going on"})
 	if load.clusters() > 1 {
 		if n, ok := load.carriers(load.shareAfterLoss(), capacity.Safe()); ok {
-			x.step("share that it takes over when the next busiest cluster is lost", "shareAfterLoss", "", "min(1, share / (1 - min(share, 1 - share)))", load.shareAfterLoss())
+			x.step("share that it takes over when the next busiest cluster is lost", "shareAfterLoss", "", "min(1, share / (1 - share))", load.shareAfterLoss())
 			formula := "ceil(planned * shareAfterLoss / safe) + 1"
 			hottest := load.hottestWith(load.shareAfterLoss(), n)
 			if hottest > 1 {

@@ -113,6 +113,8 @@ func TestControlPlane(t *testing.T) {
 		{"a single zone", ControlPlane{}, Load{Zones: 1}, 2, ByReplicaLoss},
 		// min(15 + 5 × 2, 100) = 25/s; 10 000 ÷ (25 × 60) = 6.67 ≤ R(R − 1): 4.
 		{"ten thousand proxies", ControlPlane{Proxies: 10000, Within: 60, Cores: 2}, load, 4, ByReconnect},
+		// 18 150 ÷ (25 × 60) = 12.1, just above the 12 of 4 × 3.
+		{"just too many proxies for four", ControlPlane{Proxies: 18150, Within: 60, Cores: 2}, load, 5, ByReconnect},
 		// 20/s: 100 000 ÷ (20 × 60) = 83.3 ≤ 10 × 9.
 		{"many proxies, unknown size", ControlPlane{Proxies: 100000, Within: 60}, load, 10, ByReconnect},
 		// 100/s at the most: 100 000 ÷ (100 × 60) = 16.7 ≤ 5 × 4.
