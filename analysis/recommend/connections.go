@@ -61,6 +61,9 @@ func ConnectionsFor(s Subject, replicas *Replicas, h *HPA, load Load, handshake 
 		return nil, fmt.Sprintf("how long connections should live is not recommended: %v", err)
 	}
 	c = &Connections{MaxSeconds: advice.Lifetime, MaxRequests: advice.Requests, Reason: advice.Reason, Warnings: advice.Warnings}
+	if advice.Lifetime > 0 {
+		c.Reason += "; Istio has no field for it at a gateway, where an EnvoyFilter sets common_http_protocol_options.max_connection_duration of the HTTP connection manager"
+	}
 	if c.Warnings == nil {
 		c.Warnings = []string{}
 	}
