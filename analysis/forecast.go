@@ -80,7 +80,8 @@ func forecastOf(rec *record.Record, phases []examined, predicted edgeOf) *Foreca
 }
 
 // MeasuredEdge returns where the search phases of several sizings of the same
-// system find the edge, and how their search ended. Nothing else enters.
+// system find the edge, and how their search ended. Nothing else enters, and no phase
+// that other programs disturbed.
 func MeasuredEdge(recs ...*record.Record) (edge stat.Estimate, end models.EdgeEnd) {
 	var search []examined
 	var objectives []scenarios.Objective
@@ -89,8 +90,11 @@ func MeasuredEdge(recs ...*record.Record) (edge stat.Estimate, end models.EdgeEn
 		conditions := ConditionsOf(rec.Run)
 		objectives, seed = conditions.Objectives, seed^rec.Seed
 		for _, data := range rec.Data {
-			if data.Spec.Kind == scenarios.KindSearch {
-				search = append(search, examine(data, conditions))
+			if data.Spec.Kind != scenarios.KindSearch {
+				continue
+			}
+			if p := examine(data, conditions); !disturbed(rec, p) {
+				search = append(search, p)
 			}
 		}
 	}
@@ -128,7 +132,7 @@ func (s *forecaster) add(phases []examined) {
 		}
 	}
 	for i, p := range phases {
-		if p.offered > 0 && p.offered <= s.below {
+		if p.offered > 0 && p.offered <= s.below && !disturbed(s.rec, p) {
 			if p.offered >= 0.9*highest && !cutShort(p) {
 				rising = append(rising, p)
 			}
@@ -140,6 +144,27 @@ func (s *forecaster) add(phases []examined) {
 		highest = math.Max(highest, p.offered)
 	}
 	s.rising = append(s.rising, rising)
+}
+
+// strangers is the share of a lab's machine that programs which are not sampled may
+// use in a phase that counts: those of somebody else, a balancer, the kernel.
+const strangers = 0.25
+
+// disturbed reports whether other programs used so much of a lab's machine that a
+// phase says something of them too.
+func disturbed(rec *record.Record, p examined) bool {
+	cpus := float64(rec.Host.CPUs)
+	idle, ok := p.samples.Rate(record.ComponentHost, record.IdleSeconds)
+	seconds := (p.SendEnd - p.Start).Seconds()
+	if rec.Lab == nil || !ok || seconds <= 0 || cpus <= 0 {
+		return false
+	}
+	others := cpus - idle - p.Generator.CPUSeconds/seconds
+	for _, c := range rec.Components {
+		used, _ := p.samples.Rate(c.Name, record.CPUSeconds)
+		others -= used
+	}
+	return others > strangers*cpus
 }
 
 // forecast computes the bounds, in the order in which they come.

@@ -30,18 +30,13 @@ func (s *forecaster) host() {
 	var rates, rest []float64
 	for _, p := range s.phases {
 		idle, ok := p.samples.Rate(record.ComponentHost, record.IdleSeconds)
-		seconds := (p.SendEnd - p.Start).Seconds()
-		if !ok || seconds <= 0 {
+		if !ok {
 			continue
 		}
-		busy := cpus - idle
-		other := busy
+		other := cpus - idle
 		for _, c := range s.rec.Components {
 			used, _ := p.samples.Rate(c.Name, record.CPUSeconds)
 			other -= used
-		}
-		if other-p.Generator.CPUSeconds/seconds > busy/2 {
-			return // most of it is of programs that have nothing to do with the load
 		}
 		rates, rest = append(rates, p.offered), append(rest, math.Max(0, other))
 	}

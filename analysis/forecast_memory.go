@@ -39,8 +39,7 @@ type memoryPoint struct {
 
 // memory adds where components use up their memory: the kernel kills them there. A
 // proxy that has once taken memory keeps it, so only phases count that no higher
-// rate came before; and of those of one rate only the last, since what the first
-// requests take for good is no cost of load.
+// rate came before, of those of one rate the last, and the first samples of all.
 func (s *forecaster) memory() {
 	for _, c := range s.rec.Components {
 		_, limit := limitsOf(s.rec, c)
@@ -57,8 +56,11 @@ func (s *forecaster) memory() {
 					continue
 				}
 				replicas, seconds = float64(perReplicaOf(p, c).replicas), p.latency.Mean()
+				if first, known := firstPoint(p, c.Name); known && last == 0 {
+					points = append(points, first)
+				}
 				point := memoryPoint{peakOf(p.offered / replicas * seconds), bytes}
-				if len(points) > 0 && last > 0 && p.offered < 1.15*last {
+				if last > 0 && p.offered < 1.15*last {
 					points[len(points)-1] = point
 				} else {
 					points = append(points, point)
@@ -82,6 +84,17 @@ func (s *forecaster) memory() {
 	}
 }
 
+// firstPoint returns what was held, and in flight, at the first samples of a phase.
+func firstPoint(p examined, component string) (first memoryPoint, ok bool) {
+	for _, replica := range p.samples[component] {
+		bytes, inFlight := replica[record.WorkingSetBytes], replica[record.DownInFlight]
+		if bytes.N > 0 && inFlight.N > 0 && bytes.First > first.bytes {
+			first, ok = memoryPoint{inFlight.First, bytes.First}, true
+		}
+	}
+	return first, ok
+}
+
 // fills returns how many requests in flight fill the limit, by a straight line
 // through the points; its scatter is no less than memoryStep. ok is false when there
 // are too few points, or when memory does not visibly grow.
@@ -90,7 +103,7 @@ func fills(points []memoryPoint, limit float64) (peak stat.Estimate, ok bool) {
 	for _, p := range points {
 		x, y = append(x, p.peak), append(y, p.bytes)
 	}
-	if len(x) < 2 {
+	if len(x) < 3 {
 		return stat.Estimate{}, false
 	}
 	base, each := gonum.LinearRegression(x, y, nil, false)
@@ -100,10 +113,7 @@ func fills(points []memoryPoint, limit float64) (peak stat.Estimate, ok bool) {
 		spread += (x[i] - middle) * (x[i] - middle)
 		squares += math.Pow(y[i]-base-each*x[i], 2)
 	}
-	sd := float64(memoryStep)
-	if n > 2 {
-		sd = math.Max(sd, math.Sqrt(squares/(n-2)))
-	}
+	sd := math.Max(memoryStep, math.Sqrt(squares/(n-2)))
 	z := stat.Z(stat.Confidence)
 	if !(each > z*sd/math.Sqrt(spread)) {
 		return stat.Estimate{}, false

@@ -29,7 +29,12 @@ Nothing in a forecast is drawn on from a curve: what a request and a wake-up cos
 fitted to the low phases, and the proxy is then simulated with that cost under its quota,
 see ` + "`analysis/models/proxy`" + `. The cost of a wake-up against that of a request cannot be
 told at low load alone. It is bounded by what earlier sizings of another configuration
-showed; none of them is in this table.
+showed; none of them is in this table. Phases in which programs that have nothing to do
+with the load used more than a quarter of the machine count neither for a forecast nor for
+what was found.
+
+Where a component runs out of memory the kernel kills it, and with it ends the sizing; the
+rate is then found by a bisection of loads, each in a new lab.
 
 The capacity is the highest rate at which all objectives hold. Beside it stand what two
 rules of thumb say of the gateway: its CPU limit ÷ (CPU ÷ rate, in the highest of the
@@ -105,7 +110,10 @@ func writeScore(w io.Writer, rows []row) {
 	if len(errors) == 0 {
 		return
 	}
-	median := func(v []float64) float64 { v = slices.Sorted(slices.Values(v)); return v[len(v)/2] }
+	median := func(v []float64) float64 {
+		v = slices.Sorted(slices.Values(v))
+		return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+	}
 	verdict := func(met bool) string {
 		if met {
 			return "met"
