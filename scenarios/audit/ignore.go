@@ -51,7 +51,7 @@ func ignoresOf(files []File, in *inspection) *ignores {
 			if match == nil || inText(objects[file.Name], i+1) {
 				continue
 			}
-			one := &ignore{file: file.Name, line: i + 1, code: match[1], reason: strings.TrimSpace(match[2])}
+			one := &ignore{file: file.Name, line: i + 1, code: match[1], reason: reasonIn(match[2])}
 			switch {
 			case !codes[one.code]:
 				one.wrong = fmt.Sprintf("the comment names no rule: %q is not the code of one", one.code)
@@ -64,6 +64,12 @@ func ignoresOf(files []File, in *inspection) *ignores {
 		}
 	}
 	return found
+}
+
+// reasonIn returns the reason in what follows the code, up to another comment.
+func reasonIn(text string) string {
+	reason, _, _ := strings.Cut(" "+text, " # ")
+	return strings.TrimSpace(reason)
 }
 
 // inText reports whether a line lies inside a text of several lines, where # begins
