@@ -86,6 +86,10 @@ func objectsOf(result analysis.Result) ([]object, error) {
 	names := namesOf(result)
 	for i, c := range result.Components {
 		name := names[i]
+		c, err := firstScaling(c, result.Staged)
+		if err != nil {
+			return nil, fmt.Errorf("autoscaler of %q: %w", c.Name, err)
+		}
 		if c.HPA != nil {
 			o, err := autoscaler(c, name)
 			if err != nil {
