@@ -28,16 +28,16 @@ type Prior struct {
 }
 
 // The priors come from regressions over all phases, far below and far above the
-// edge, of six sizings of the built-in lab: three with the gateway at 300m and three
-// at 600m, where the machine is full as well. Within each three the logarithms
-// scatter by 0.13, which four degrees of freedom make 0.2.
+// edge, of six sizings of the built-in lab: three with the gateway at 300m (0.96,
+// 0.72, 0.79) and three at 600m, where the machine is full as well (1.41, 1.70, 1.41).
 
-// EnvoyPrior is the prior of an Envoy that its quota stops: 0.96, 0.72 and 0.79.
+// EnvoyPrior is the prior of an Envoy: the geometric mean of all six, whose
+// logarithms scatter by 0.35, of which some 0.2 is the error of each regression.
 func EnvoyPrior() Prior { return Prior{Ratio: 1.1, SD: 0.3} }
 
 // CrowdedPrior is the prior of an Envoy on a machine whose processors are what
-// ends: 1.41, 1.70 and 1.41 there, and 1.5 for one Envoy by itself, without TLS, up
-// to a machine as full. Whoever waits for a processor finds more to read at a time.
+// ends: the three at 600m, and 1.5 for one Envoy by itself, without TLS, up to a
+// machine as full. Whoever waits for a processor finds more to read at a time.
 func CrowdedPrior() Prior { return Prior{Ratio: 1.5, SD: 0.2} }
 
 // TestServicePrior is the prior of the lab's test service, a Go program whose
