@@ -79,6 +79,11 @@ func fitMMC(t Table, o Options) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", t.File, err)
 	}
 	r := result(t, o.Model, "relative")
+	if o.Servers > 0 {
+		if words := f.Rejected(points); words != "" {
+			f.Warnings = append(f.Warnings, words)
+		}
+	}
 	r.Formula = "mean response time of c servers with service rate μ each, random arrivals: 1 ÷ μ + C(c, rate ÷ μ) ÷ (cμ − rate)"
 	servers := stat.Estimate{Value: float64(f.Servers), Low: float64(f.Servers), High: float64(f.Servers), Confidence: stat.Confidence, N: f.N}
 	if n := len(f.Candidates); n > 0 {

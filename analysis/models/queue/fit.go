@@ -106,6 +106,18 @@ func FitMMC(points []Point, servers int) (Fit, error) {
 	return fit, nil
 }
 
+// Rejected says so when the points reject the number of servers that was given: when
+// the best other number leaves residuals that are smaller than by chance. It is ""
+// when they don't, or are too few to tell.
+func (f Fit) Rejected(points []Point) string {
+	free, err := FitMMC(points, 0)
+	if err != nil || slices.Contains(free.Candidates, f.Servers) {
+		return ""
+	}
+	return fmt.Sprintf("the points reject %d servers: the response times are off by %.3g\u00a0%%, and by %.3g\u00a0%% with %d; it is another kind of queue, or has other servers",
+		f.Servers, 100*f.ResidualSD, 100*free.ResidualSD, free.Servers)
+}
+
 func checkPoints(points []Point, servers int) error {
 	if servers < 0 || servers > maxServers {
 		return fmt.Errorf("%d servers: must be from 1 to %d, or 0 to choose", servers, maxServers)

@@ -140,6 +140,31 @@ func TestFitCannotTellServers(t *testing.T) {
 // With noise, the servers are found to within one, and the intervals hold the
 // truth: in 97 of 100 experiments and more of 2, 4 and 10 servers at noise of 1 to
 // 10 %, so that three misses among these twelve have a chance below 1 %.
+func TestFitRejectsGivenServers(t *testing.T) {
+	points := curve(1, 0.02, 5, 15, 25, 35, 45, 48)
+	for i := range points {
+		points[i].ResponseSeconds *= 1 + 0.02*float64(1-2*(i%2)) // 2 % to either side
+	}
+	for _, test := range []struct {
+		name   string
+		given  int
+		points []Point
+		want   string
+	}{
+		{"the right number", 1, points, ""},
+		{"eight instead of one", 8, points, "reject 8 servers"},
+		{"too few points to choose", 8, points[:3], ""},
+	} {
+		fit, err := FitMMC(test.points, test.given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fit.Rejected(test.points); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
 func TestFitChoosesServers(t *testing.T) {
 	const experiments, servers, service, noise = 12, 4, 0.02, 0.03
 	random := rand.New(rand.NewPCG(2, 9))
