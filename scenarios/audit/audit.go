@@ -186,6 +186,13 @@ type inspection struct {
 	services map[string][]mesh.Object // by name
 	rules    map[string][]mesh.Object // DestinationRules by hostKey
 	routed   map[string][]route       // by hostKey of a destination
+	labelled map[string][]mesh.Object // Deployments and StatefulSets by each label of their pods
+	scalers  map[string][]mesh.Object // autoscalers by the name of what they scale
+	entries  map[string][]mesh.Object // ServiceEntries by host
+	allowing map[string][]mesh.Object // policies that allow, by a label that they select
+	clear    map[string][]mesh.Object // PeerAuthentications that switch mTLS off, by namespace
+	leaving  map[string]mesh.Object   // VirtualServices at an egress gateway, by host
+	blocks   []settings               // of all DestinationRules
 	found    map[string][]hit         // of a rule, by its code
 	counted  map[string]endpoints
 }
@@ -212,6 +219,8 @@ func inspect(files []File) *inspection {
 	in := &inspection{
 		files: files, byKind: map[string][]mesh.Object{}, unreadable: []Unreadable{}, lines: map[string][]string{},
 		services: map[string][]mesh.Object{}, rules: map[string][]mesh.Object{}, routed: map[string][]route{},
+		labelled: map[string][]mesh.Object{}, scalers: map[string][]mesh.Object{}, entries: map[string][]mesh.Object{},
+		allowing: map[string][]mesh.Object{}, clear: map[string][]mesh.Object{}, leaving: map[string]mesh.Object{},
 		found: map[string][]hit{}, counted: map[string]endpoints{},
 	}
 	for _, file := range files {
@@ -225,6 +234,53 @@ func inspect(files []File) *inspection {
 	for _, object := range in.all {
 		if object.Note == "" {
 			in.byKind[object.Kind] = append(in.byKind[object.Kind], object)
+		}
+	}
+	in.index()
+	return in
+}
+
+// index brings together by name what rules look up, so that an audit takes time in
+// proportion to the files.
+func (in *inspection) index() {
+	in.blocks = policiesOf(in.of(mesh.KindDestinationRule))
+	for _, o := range in.of("Deployment", "StatefulSet") {
+		labels := spec(o, "template", "metadata", "labels")
+		for _, key := range labels.Keys() {
+			pair := key + "=" + labels.Get(key).Text()
+			in.labelled[pair] = append(in.labelled[pair], o)
+		}
+		in.labelled[byName+o.Name] = append(in.labelled[byName+o.Name], o)
+	}
+	for _, o := range in.of("HorizontalPodAutoscaler") {
+		name := spec(o, "scaleTargetRef", "name").Text()
+		in.scalers[name] = append(in.scalers[name], o)
+	}
+	for _, o := range in.of("ServiceEntry") {
+		for _, host := range spec(o, "hosts").Items() {
+			in.entries[host.Text()] = append(in.entries[host.Text()], o)
+		}
+	}
+	for _, o := range in.of("AuthorizationPolicy") {
+		if action := spec(o, "action").Text(); action != "" && action != "ALLOW" && action != "CUSTOM" {
+			continue // DENY leaves the rest open
+		}
+		labels, pair := spec(o, "selector", "matchLabels"), ""
+		if keys := labels.Keys(); len(keys) > 0 {
+			pair = keys[0] + "=" + labels.Get(keys[0]).Text()
+		}
+		in.allowing[pair] = append(in.allowing[pair], o)
+	}
+	for _, o := range in.of("PeerAuthentication") {
+		if spec(o, "mtls", "mode").Text() == "DISABLE" {
+			in.clear[o.Namespace] = append(in.clear[o.Namespace], o)
+		}
+	}
+	for _, o := range in.of("VirtualService") {
+		if slices.ContainsFunc(spec(o, "gateways").Items(), func(g mesh.Field) bool { return strings.Contains(g.Text(), "egress") }) {
+			for _, host := range spec(o, "hosts").Items() {
+				in.leaving[host.Text()] = o
+			}
 		}
 	}
 	for _, o := range in.of("Service") {
@@ -243,7 +299,25 @@ func inspect(files []File) *inspection {
 			}
 		}
 	}
-	return in
+}
+
+// byName begins the keys of labelled that are no labels but names of workloads.
+const byName = "name: "
+
+// workloads returns those whose pods may have all of the labels, or with none the
+// name; the caller still has to look at the other labels.
+func (in *inspection) workloads(labels map[string]string, name string) []mesh.Object {
+	if len(labels) == 0 {
+		return in.labelled[byName+name]
+	}
+	var fewest []mesh.Object
+	start := true
+	for key, value := range labels {
+		if those := in.labelled[key+"="+value]; start || len(those) < len(fewest) {
+			fewest, start = those, false
+		}
+	}
+	return fewest
 }
 
 // fewUnreadable is how many places of one file are named that could not be read.

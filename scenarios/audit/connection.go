@@ -39,15 +39,10 @@ func (in *inspection) protocols(s settings) []string {
 	name, within, ok := hostName(s.host(), s.rule.Namespace)
 	var all []string
 	if !ok {
-		for _, entry := range in.of("ServiceEntry") {
-			for _, host := range spec(entry, "hosts").Items() {
-				if host.Text() != s.host() {
-					continue
-				}
-				for _, port := range spec(entry, "ports").Items() {
-					if s.port == "" || port.Get("number").Text() == s.port {
-						all = append(all, strings.ToLower(port.Get("protocol").Text()))
-					}
+		for _, entry := range in.entries[s.host()] {
+			for _, port := range spec(entry, "ports").Items() {
+				if s.port == "" || port.Get("number").Text() == s.port {
+					all = append(all, strings.ToLower(port.Get("protocol").Text()))
 				}
 			}
 		}

@@ -96,11 +96,8 @@ func clearTextToTLS(in *inspection) []hit {
 
 // originates reports whether a DestinationRule adds TLS to calls of the entry's hosts.
 func (in *inspection) originates(entry mesh.Object) bool {
-	for _, s := range in.policies() {
-		for _, host := range spec(entry, "hosts").Items() {
-			if host.Text() != s.host() {
-				continue
-			}
+	for _, host := range spec(entry, "hosts").Items() {
+		for _, s := range policiesOf(in.rules[hostKey(host.Text())]) {
 			if mode := s.block.Get("tls", "mode").Text(); mode == "SIMPLE" || mode == "MUTUAL" {
 				return true
 			}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -45,11 +46,15 @@ func ignoresOf(files []File, in *inspection) *ignores {
 		if !bytes.Contains(file.Data, []byte("sailplan:ignore")) {
 			continue
 		}
-		lines := strings.Split(string(file.Data), "\n")
+		lines, comments := in.lines[file.Name], 0
 		for i, line := range lines {
 			match := marker.FindStringSubmatch(line)
 			if match == nil || inText(objects[file.Name], i+1) {
 				continue
+			}
+			if comments++; comments > mostIgnores {
+				found.all = append(found.all, &ignore{file: file.Name, line: i + 1, wrong: fmt.Sprintf("the file has more than %d such comments; from here on they silence nothing", mostIgnores)})
+				break
 			}
 			one := &ignore{file: file.Name, line: i + 1, code: match[1], reason: reasonIn(match[2])}
 			switch {
@@ -75,8 +80,25 @@ func reasonIn(text string) string {
 // inText reports whether a line lies inside a text of several lines, where # begins
 // no comment.
 func inText(objects []mesh.Object, line int) bool {
-	return slices.ContainsFunc(objects, func(o mesh.Object) bool { return o.Root().IsInsideText(line) })
+	o, found := objectAt(objects, line)
+	return found && o.Root().IsInsideText(line)
 }
+
+// objectAt returns the object, of those of one file in their order, that the line
+// may belong to: the last that begins there or above.
+func objectAt(objects []mesh.Object, line int) (mesh.Object, bool) {
+	at, exact := slices.BinarySearchFunc(objects, line, func(o mesh.Object, line int) int { return cmp.Compare(o.Root().Line(), line) })
+	if !exact {
+		at--
+	}
+	if at < 0 {
+		return mesh.Object{}, false
+	}
+	return objects[at], true
+}
+
+// mostIgnores is how many comments of one file are looked at.
+const mostIgnores = 500
 
 // reach returns the lines that a comment on line at (from 0) is about.
 func reach(lines []string, at int, objects []mesh.Object) (first, last int) {
@@ -89,11 +111,8 @@ func reach(lines []string, at int, objects []mesh.Object) (first, last int) {
 		target++
 	}
 	line := target + 1
-	for _, object := range objects {
+	if object, found := objectAt(objects, line); found && line <= object.Root().LastLine() {
 		root := object.Root()
-		if line < root.Line() || line > root.LastLine() {
-			continue
-		}
 		// At its head, the comment is about all of the object.
 		head := root.Line()
 		for _, key := range []string{"apiVersion", "kind"} {

@@ -103,12 +103,11 @@ func trustPractices() []practice {
 		}},
 		{"every workload has an authorization policy", func(in *inspection) answer {
 			a := answer{met: "each workload in the files is selected by a policy, or its namespace or the mesh denies by default", notMet: "workloads that anybody with an identity may call", unknown: "no workloads with their policies are in the files"}
-			policies := in.of("AuthorizationPolicy")
 			for _, pod := range in.templates() {
 				if pod.isGateway() || !inMesh(pod.object) {
 					continue
 				}
-				if policy, found := in.policyFor(pod, policies); found {
+				if policy, found := in.policyFor(pod); found {
 					a.with = append(a.with, evidence(spec(policy), "%s is about %s", nameOf(policy), nameOf(pod.object)))
 				} else {
 					a.against = append(a.against, evidence(pod.object.Root(), "no policy is about %s", nameOf(pod.object)))
@@ -166,16 +165,22 @@ func inMesh(o mesh.Object) bool {
 	return inject != "false" && o.Namespace != "istio-system" && o.Namespace != "kube-system" && o.Name != "istiod"
 }
 
-func (in *inspection) policyFor(pod podTemplate, policies []mesh.Object) (mesh.Object, bool) {
-	for _, policy := range policies {
-		if action := spec(policy, "action").Text(); action != "" && action != "ALLOW" && action != "CUSTOM" {
-			continue // DENY leaves the rest open
-		}
-		if policy.Namespace != in.rootNamespace() && !sameNamespace(policy.Namespace, pod.object.Namespace) {
-			continue
-		}
-		if carries(pod.field.Get("metadata", "labels"), labelsOf(spec(policy, "selector", "matchLabels"))) {
-			return policy, true
+// policyFor returns the policy that allows some requests to a pod, and so denies
+// the others.
+func (in *inspection) policyFor(pod podTemplate) (mesh.Object, bool) {
+	labels := pod.field.Get("metadata", "labels")
+	pairs := []string{""}
+	for _, key := range labels.Keys() {
+		pairs = append(pairs, key+"="+labels.Get(key).Text())
+	}
+	for _, pair := range pairs {
+		for _, policy := range in.allowing[pair] {
+			if policy.Namespace != in.rootNamespace() && !sameNamespace(policy.Namespace, pod.object.Namespace) {
+				continue
+			}
+			if carries(labels, labelsOf(spec(policy, "selector", "matchLabels"))) {
+				return policy, true
+			}
 		}
 	}
 	return mesh.Object{}, false
@@ -263,20 +268,9 @@ func edgePractices() []practice {
 // throughEgress returns the VirtualService that leads to a host of the entry from
 // an egress gateway.
 func (in *inspection) throughEgress(entry mesh.Object) (mesh.Object, bool) {
-	for _, o := range in.of("VirtualService") {
-		gateways := ""
-		for _, g := range spec(o, "gateways").Items() {
-			gateways += g.Text() + " "
-		}
-		if !strings.Contains(gateways, "egress") {
-			continue
-		}
-		for _, host := range spec(o, "hosts").Items() {
-			for _, outside := range spec(entry, "hosts").Items() {
-				if host.Text() == outside.Text() {
-					return o, true
-				}
-			}
+	for _, host := range spec(entry, "hosts").Items() {
+		if o, found := in.leaving[host.Text()]; found {
+			return o, true
 		}
 	}
 	return mesh.Object{}, false

@@ -21,8 +21,12 @@ type settings struct {
 
 // policies returns the blocks of all DestinationRules.
 func (in *inspection) policies() []settings {
+	return in.blocks
+}
+
+func policiesOf(rules []mesh.Object) []settings {
 	var all []settings
-	for _, rule := range in.of(mesh.KindDestinationRule) {
+	for _, rule := range rules {
 		add := func(policy, labels mesh.Field) {
 			if !policy.Exists() {
 				return
@@ -77,11 +81,11 @@ func (in *inspection) countEndpoints(host, namespace string, subset mesh.Field) 
 		labels[key] = subset.Get(key).Text()
 	}
 	var total endpoints
-	for _, workload := range in.of("Deployment", "StatefulSet") {
+	for _, workload := range in.workloads(labels, name) {
 		if !sameNamespace(workload.Namespace, within) {
 			continue
 		}
-		if len(labels) > 0 && !carries(spec(workload, "template", "metadata", "labels"), labels) || len(labels) == 0 && workload.Name != name {
+		if len(labels) > 0 && !carries(spec(workload, "template", "metadata", "labels"), labels) {
 			continue
 		}
 		n, how := in.replicas(workload)
@@ -97,12 +101,9 @@ func (in *inspection) countEndpoints(host, namespace string, subset mesh.Field) 
 
 // listed counts the endpoints that a ServiceEntry names for the host.
 func (in *inspection) listed(host string) endpoints {
-	for _, entry := range in.of("ServiceEntry") {
-		items := spec(entry, "endpoints")
-		for _, h := range spec(entry, "hosts").Items() {
-			if h.Text() == host && len(items.Items()) > 0 {
-				return endpoints{true, int64(len(items.Items())), fmt.Sprintf("%s names them (%s)", nameOf(entry), place(items))}
-			}
+	for _, entry := range in.entries[host] {
+		if items := spec(entry, "endpoints"); len(items.Items()) > 0 {
+			return endpoints{true, int64(len(items.Items())), fmt.Sprintf("%s names them (%s)", nameOf(entry), place(items))}
 		}
 	}
 	return endpoints{}
@@ -135,9 +136,9 @@ func (in *inspection) replicas(workload mesh.Object) (n int64, how string) {
 
 // scalerOf returns the autoscaler of a workload.
 func (in *inspection) scalerOf(workload mesh.Object) (mesh.Object, bool) {
-	for _, scaler := range in.of("HorizontalPodAutoscaler") {
+	for _, scaler := range in.scalers[workload.Name] {
 		target := spec(scaler, "scaleTargetRef")
-		if target.Get("name").Text() == workload.Name && target.Get("kind").Text() == workload.Kind && sameNamespace(scaler.Namespace, workload.Namespace) {
+		if target.Get("kind").Text() == workload.Kind && sameNamespace(scaler.Namespace, workload.Namespace) {
 			return scaler, true
 		}
 	}

@@ -299,7 +299,7 @@ func rigidBudgets(in *inspection) []hit {
 	for _, o := range in.of("PodDisruptionBudget") {
 		var behind endpoints
 		labels := labelsOf(spec(o, "selector", "matchLabels"))
-		for _, workload := range in.of("Deployment", "StatefulSet") {
+		for _, workload := range in.workloads(labels, "") {
 			if len(labels) == 0 || !sameNamespace(o.Namespace, workload.Namespace) || !carries(spec(workload, "template", "metadata", "labels"), labels) {
 				continue
 			}

@@ -171,11 +171,8 @@ func identityWithoutTLS(in *inspection) []hit {
 // policy is about, unless a more particular one may switch it on again.
 func (in *inspection) disabled(policy mesh.Object) (mesh.Object, bool) {
 	selector := spec(policy, "selector", "matchLabels")
-	for _, o := range in.of("PeerAuthentication") {
+	for _, o := range in.clear[policy.Namespace] {
 		own := spec(o, "selector", "matchLabels")
-		if o.Namespace != policy.Namespace || spec(o, "mtls", "mode").Text() != "DISABLE" {
-			continue
-		}
 		if own.Exists() && selector.Exists() && carries(selector, labelsOf(own)) || !own.Exists() && !selector.Exists() {
 			return o, true
 		}

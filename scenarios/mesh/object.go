@@ -99,7 +99,8 @@ func withTemplateHint(err error, data []byte) error {
 const maxProblems = 100
 
 type parser struct {
-	all      bool // every kind is read, and objects with problems are kept
+	kinds    map[string]kind // that are read, when all are
+	all      bool            // every kind is read, and objects with problems are kept
 	objects  []Object
 	problems scenarios.Errors
 }

@@ -44,7 +44,7 @@ func Read(name string, data []byte) ([]Object, error) {
 	if err != nil {
 		return nil, withTemplateHint(err, data)
 	}
-	p := parser{all: true}
+	p := parser{all: true, kinds: kinds()}
 	for _, document := range documents {
 		if document.Root != nil {
 			p.object(document, document.Root)
@@ -61,7 +61,7 @@ func (p *parser) read(document scenarios.Document, root *yaml.Node, object Objec
 	outer := p.problems
 	p.problems = nil
 	defer func() { p.problems = outer }()
-	switch k, known := kindOf(object); {
+	switch k, known := p.kindOf(object); {
 	case object.Kind == "":
 		p.values(document, root, &object)
 	case !known:
@@ -118,12 +118,12 @@ type kind struct {
 }
 
 // kindOf returns how an object is read, if its kind in its group is known here.
-func kindOf(object Object) (kind, bool) {
+func (p *parser) kindOf(object Object) (kind, bool) {
 	group, _, grouped := strings.Cut(object.APIVersion, "/")
 	if !grouped {
 		group = ""
 	}
-	k, known := kinds()[group+"/"+object.Kind]
+	k, known := p.kinds[group+"/"+object.Kind]
 	return k, known
 }
 
