@@ -193,6 +193,7 @@ type inspection struct {
 	clear    map[string][]mesh.Object // PeerAuthentications that switch mTLS off, by namespace
 	leaving  map[string]mesh.Object   // VirtualServices at an egress gateway, by host
 	blocks   []settings               // of all DestinationRules
+	parts    []component              // that the files install; nil: not looked at yet
 	found    map[string][]hit         // of a rule, by its code
 	counted  map[string]endpoints
 }
@@ -357,7 +358,7 @@ func (in *inspection) of(kinds ...string) []mesh.Object {
 
 // spec is short for the field spec of an object and what is below it.
 func spec(o mesh.Object, keys ...string) mesh.Field {
-	return o.Root().Get(append([]string{"spec"}, keys...)...)
+	return o.Root().Get("spec").Get(keys...)
 }
 
 // sameNamespace reports whether two objects may lie in the same namespace: what

@@ -69,9 +69,16 @@ func first(fields ...mesh.Field) mesh.Field {
 	return fields[len(fields)-1]
 }
 
-// components returns the parts of Istio that the files install.
+// components returns the parts of Istio that the files install; it looks once.
 func (in *inspection) components() []component {
-	var all []component
+	if in.parts == nil {
+		in.parts = in.installed()
+	}
+	return in.parts
+}
+
+func (in *inspection) installed() []component {
+	all := []component{}
 	for _, o := range in.of("IstioOperator") {
 		parts := spec(o, "components")
 		pilot := spec(o, "values", "pilot")
