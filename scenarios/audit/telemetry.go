@@ -72,10 +72,21 @@ var (
 	grouping    = regexp.MustCompile(`\bby\s*\(([^)]*)\)`)
 )
 
+// metricIn returns the first metric of the kind in a query. A name with a colon is
+// that of a recording, which has its own query.
+func metricIn(kind *regexp.Regexp, query string) string {
+	for _, at := range kind.FindAllStringIndex(query, -1) {
+		if (at[0] == 0 || query[at[0]-1] != ':') && (at[1] == len(query) || query[at[1]] != ':') {
+			return query[at[0]:at[1]]
+		}
+	}
+	return ""
+}
+
 func countedTwice(in *inspection) []hit {
 	var hits []hit
 	for _, e := range in.expressions() {
-		if metric := istioMetric.FindString(e.text); metric != "" && !strings.Contains(e.text, "reporter") {
+		if metric := metricIn(istioMetric, e.text); metric != "" && !strings.Contains(e.text, "reporter") {
 			hits = append(hits, hit{object: e.object, at: e.field, message: metric + " without reporter has each request twice, once from each side"})
 		}
 	}
@@ -113,7 +124,7 @@ func droppedMetrics(in *inspection) []hit {
 	}
 	var hits []hit
 	for _, e := range in.expressions() {
-		if metric := envoyMetric.FindString(e.text); metric != "" {
+		if metric := metricIn(envoyMetric, e.text); metric != "" {
 			hits = append(hits, hit{object: e.object, at: e.field, message: metric + " is not kept unless proxyStatsMatcher includes it, and no file has one"})
 		}
 	}
