@@ -113,10 +113,10 @@ func fitDemand(points []DemandPoint, with bool) (Demand, error) {
 		return Demand{}, errors.New("CPU does not grow with the rate")
 	}
 	d := Demand{fit: fit, withWakeUps: with && !slices.Contains(dropped, 2), withIdle: !slices.Contains(dropped, 0)}
-	d.Idle, d.PerRequest = fit.Coefficient(0, stat.Confidence), fit.Coefficient(1, stat.Confidence)
+	d.Idle, d.PerRequest = notNegative(fit.Coefficient(0, stat.Confidence)), notNegative(fit.Coefficient(1, stat.Confidence))
 	d.PerWakeUp = stat.NotEstimable(len(points), "wake-ups are not part of the fitted model")
 	if d.withWakeUps {
-		d.PerWakeUp = fit.Coefficient(2, stat.Confidence)
+		d.PerWakeUp = notNegative(fit.Coefficient(2, stat.Confidence))
 	}
 	for _, gone := range dropped {
 		switch gone {
@@ -131,6 +131,12 @@ func fitDemand(points []DemandPoint, with bool) (Demand, error) {
 	}
 	d.ResidualCores = math.Sqrt(d.ResidualCores)
 	return d, nil
+}
+
+// notNegative cuts off the part of an interval that a cost cannot lie in.
+func notNegative(e stat.Estimate) stat.Estimate {
+	e.Low = math.Max(0, e.Low)
+	return e
 }
 
 // together looks whether the fit with wake-ups tells the cost of a request from

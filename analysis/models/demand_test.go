@@ -250,3 +250,15 @@ func TestBinding(t *testing.T) {
 		})
 	}
 }
+
+// No cost lies below zero, whatever chance does to the fit.
+func TestCostsAreNotNegative(t *testing.T) {
+	var points []DemandPoint
+	for i, rps := range []float64{100, 200, 300, 400, 500, 600} {
+		points = append(points, DemandPoint{RPS: rps, Cores: 0.004 + 20e-6*rps + []float64{0.003, -0.003, 0.004, -0.002, 0.003, -0.004}[i], WakeUps: math.NaN()})
+	}
+	d := FitDemand(points)
+	if !d.Idle.OK() || d.Idle.Low != 0 || !(d.PerRequest.Low >= 0) {
+		t.Errorf("idle %v, per request %v", d.Idle, d.PerRequest)
+	}
+}

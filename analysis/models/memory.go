@@ -91,13 +91,13 @@ func FitMemory(points []MemoryPoint) Memory {
 	if err != nil {
 		return m
 	}
-	m.Base = fit.Coefficient(0, stat.Confidence)
+	m.Base = notNegative(fit.Coefficient(0, stat.Confidence))
 	for i, e := range names {
 		if slices.Contains(dropped, i+1) {
 			*e = stat.Estimate{Value: 0, Low: 0, High: 0, Confidence: stat.Confidence, N: n, Warnings: []string{"memory did not grow with it"}}
 			continue
 		}
-		*e = fit.Coefficient(i+1, stat.Confidence)
+		*e = notNegative(fit.Coefficient(i+1, stat.Confidence))
 	}
 	return m
 }

@@ -126,7 +126,7 @@ func (t attempt) hpa() (h *HPA, why string) {
 		return nil, "no autoscaler is recommended: " + why
 	}
 	best := choice.Candidates[choice.Best]
-	h = &HPA{TargetCPUUtilization: best.Target, MinReplicas: best.Min, MaxReplicas: best.Max, tried: t}
+	h = &HPA{TargetCPUUtilization: best.Target, MinReplicas: t.seen(best), MaxReplicas: best.Max, tried: t}
 	h.Trial = t.trial(choice, world)
 	x := &sheet{}
 	h.Trial.RuleOfThumb = t.ruleOfThumb(x, world)
@@ -139,8 +139,18 @@ func (t attempt) hpa() (h *HPA, why string) {
 	h.Reason = fmt.Sprintf("of targets from %d\u00a0%% to %d\u00a0%% the cheapest with which the hottest replica stays within its safe %s%s, as a simulation of the autoscaler over %s shows: %s",
 		choice.Candidates[0].Target, choice.Candidates[len(choice.Candidates)-1].Target, rate(t.safe), h.Trial.exceptions(), h.Trial.Load, h.Trial.costs())
 	h.Reason += fmt.Sprintf("; the rule of thumb, utilisation at the safe rate ÷ (1 + tolerance) × (1 − growth × lag), says %s", orNothing(h.Trial.RuleOfThumb))
+	if h.MinReplicas > best.Min {
+		h.Reason += fmt.Sprintf("; at least %d: the load never let it come down further, so fewer were not tried", h.MinReplicas)
+	}
 	h.Reason += fmt.Sprintf("; at most %d, what %.3g times the planned rate needs with the same losses", best.Max, surge)
 	return h, ""
+}
+
+// seen is the fewest replicas that a setting is recommended with: never fewer than the
+// simulation came down to, since what fewer would have done was not tried, nor fewer than
+// there are zones.
+func (t attempt) seen(best hpa.Candidate) int {
+	return min(best.Max, max(best.Min, best.Outcome.MinPods, t.load.Zones))
 }
 
 func orNothing(target int) string {

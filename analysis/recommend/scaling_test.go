@@ -48,7 +48,7 @@ func TestHPAFor(t *testing.T) {
 	}
 	trial := h.Trial
 	chosen := trial.Candidates[trial.Chosen]
-	if chosen.TargetCPUUtilization != h.TargetCPUUtilization || chosen.MinReplicas != h.MinReplicas || !chosen.Holds || chosen.OverSeconds != 0 || chosen.WorstLoad > 1 {
+	if chosen.TargetCPUUtilization != h.TargetCPUUtilization || max(chosen.MinReplicas, chosen.LowestReplicas, load.Zones) != h.MinReplicas || !chosen.Holds || chosen.OverSeconds != 0 || chosen.WorstLoad > 1 {
 		t.Errorf("chosen %+v, recommended %+v", chosen, h)
 	}
 	for _, candidate := range trial.Candidates {
@@ -220,9 +220,6 @@ func TestSignalBesideCPU(t *testing.T) {
 		{"memory binds", func(s *Subject) {
 			s.MemoryLimit, s.Edge, s.CPULimit, s.Concurrency = 128<<20, stat.NotEstimable(0, "x"), 0, 0
 		}, 134, "memory gives out before CPU does"},
-		{"the edge without a component at its limit", func(s *Subject) {
-			s.Edge.Value, s.Edge.Low, s.EdgeBinds = 2400, 2200, models.BindsLatency
-		}, 100, "the objective breaks while CPU is left"},
 		{"the edge with CPU at its limit", func(s *Subject) {
 			s.Edge.Value, s.Edge.Low, s.EdgeBinds = 2400, 2200, models.BindsCPUQuota
 		}, 0, ""},
@@ -246,6 +243,13 @@ func TestSignalBesideCPU(t *testing.T) {
 				t.Errorf("%d to %d, want as by CPU, %d to %d", signal.MinReplicas, signal.MaxReplicas, h.MinReplicas, h.MaxReplicas)
 			}
 		})
+	}
+	// Where latency binds and no component is at a limit: 2 200/s ÷ 1.1.
+	slow := subject()
+	slow.Edge.Value, slow.Edge.Low, slow.EdgeBinds = 2400, 2200, models.BindsLatency
+	h, c, replicas := scaled(t, slow, load)
+	if signal, _ := SignalFor(slow, c, replicas, load, h); signal == nil || signal.Metric != SignalRequests || signal.Alone || signal.ThresholdPerReplica != 2000 {
+		t.Errorf("latency binds: %+v, want 2000/s", signal)
 	}
 	if signal, why := SignalFor(subject(), CapacityOf(subject()), nil, load, nil); signal != nil || why != "" {
 		t.Errorf("without replicas %+v, %q", signal, why)

@@ -46,7 +46,7 @@ func SignalFor(s Subject, capacity Capacity, replicas *Replicas, load Load, h *H
 		return nil, "no metric to scale by is recommended: " + why
 	}
 	best := choice.Candidates[choice.Best]
-	signal = &Signal{Metric: SignalRequests, ThresholdPerReplica: best.RPS, MinReplicas: best.Min, MaxReplicas: best.Max, Alone: true, Trial: t.trial(choice, world)}
+	signal = &Signal{Metric: SignalRequests, ThresholdPerReplica: best.RPS, MinReplicas: t.seen(best), MaxReplicas: best.Max, Alone: true, Trial: t.trial(choice, world)}
 	signal.Reason = fmt.Sprintf("requests a second per replica, since CPU says little: of thresholds from %s to %s the cheapest with which the hottest replica stays within its safe %s%s, as a simulation over %s shows: %s",
 		rate(choice.Candidates[0].RPS), rate(choice.Candidates[len(choice.Candidates)-1].RPS), rate(t.safe), signal.Trial.exceptions(), signal.Trial.Load, signal.Trial.costs())
 	return signal, ""
@@ -67,8 +67,10 @@ func thresholds(safe float64) []float64 {
 	return out
 }
 
-// besideCPU is requests in flight where memory or the pool gives out before CPU, or
-// where latency does and no component is at a limit.
+// besideCPU is requests in flight where memory or the pool gives out before CPU, and
+// requests a second where latency does and no component is at a limit: the requests in
+// flight when the objective breaks are not known, because an objective on a quantile breaks
+// long before the mean, which Little's law is about, comes to it.
 func besideCPU(s Subject, capacity Capacity, h *HPA) *Signal {
 	what := ""
 	switch {
@@ -77,7 +79,7 @@ func besideCPU(s Subject, capacity Capacity, h *HPA) *Signal {
 	case capacity.BoundBy == BoundMemory, s.EdgeBinds == models.BindsMemory:
 		what = "memory gives out before CPU does; memory itself is no signal to scale by, since it need not come back when the load does"
 	case capacity.BoundBy == BoundEdge && s.EdgeBinds == models.BindsLatency:
-		what = "the objective breaks while CPU is left"
+		return atSafeRate(capacity, h)
 	}
 	// Little's law: rate × time = in flight. At the safe rate, with everything as slow
 	// as the objective tolerates, so many are in flight; the autoscaler tolerates a
@@ -90,5 +92,18 @@ func besideCPU(s Subject, capacity Capacity, h *HPA) *Signal {
 		Metric: SignalInFlight, ThresholdPerReplica: threshold, MinReplicas: h.MinReplicas, MaxReplicas: h.MaxReplicas,
 		Reason: fmt.Sprintf("requests in flight per replica, as a second metric: %s. %s × %s, that the objective tolerates, ÷ %.3g, because the autoscaler tolerates as much, are %.0f; the metric that asks for more replicas counts",
 			what, rate(capacity.Safe()), timeWords(s.Tolerated), 1+tolerated(), threshold),
+	}
+}
+
+// atSafeRate is the signal that the safe rate itself gives.
+func atSafeRate(capacity Capacity, h *HPA) *Signal {
+	threshold := math.Floor(capacity.Safe()/(1+tolerated()) + 1e-9)
+	if threshold < 1 {
+		return nil
+	}
+	return &Signal{
+		Metric: SignalRequests, ThresholdPerReplica: threshold, MinReplicas: h.MinReplicas, MaxReplicas: h.MaxReplicas,
+		Reason: fmt.Sprintf("requests a second per replica, as a second metric: the objective breaks while CPU is left. %s ÷ %.3g, because the autoscaler tolerates as much, are %.0f; the metric that asks for more replicas counts",
+			rate(capacity.Safe()), 1+tolerated(), threshold),
 	}
 }
