@@ -67,7 +67,6 @@ const childCommand = "lab-child"
 
 // Main runs one command line and returns its exit code.
 func Main(args []string, process Process) int {
-	releaseProgram() // what its start needed
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	// A lab child is told what to do by its parent, and ends by the signals' default.

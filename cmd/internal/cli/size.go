@@ -178,10 +178,8 @@ func (a *app) driveScenario(ctx context.Context, o driveOptions, scenario scenar
 	} else if !o.quiet {
 		view.Note("target: " + scenario.Target.URL)
 	}
-	releaseProgram()
 	ending, runErr := run(ctx, options)
 	view.Close()
-	releaseProgram()
 	if errors.Is(runErr, experiment.ErrDirExists) {
 		return usage(runErr)
 	}
