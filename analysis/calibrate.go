@@ -229,9 +229,7 @@ func (r *Result) concludeCalibration() {
 		c.Applied = true
 		c.Reason = "CPU of " + strings.Join(applied, ", ") + " is the lab's times a factor that one phase on the target showed; latency, memory and pools are the lab's, and the proof is of the lab"
 		r.Warnings = append(r.Warnings, c.Reason)
-		for _, words := range left {
-			r.Warnings = append(r.Warnings, words)
-		}
+		r.Warnings = append(r.Warnings, left...)
 		return
 	}
 	r.Valid, r.Evidence = false, record.EvidenceLab

@@ -13,7 +13,7 @@ type ControlPlane struct {
 	Cores   float64 // the CPU limit of a replica; 0: not known
 }
 
-// The constraints on a control plane, beside those on replicas.
+// ByReconnect is a constraint on a control plane, beside those on replicas.
 const ByReconnect = "reconnect"
 
 // Istio lets so many proxies a second connect to a replica: 15 and 5 for each

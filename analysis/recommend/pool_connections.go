@@ -51,7 +51,6 @@ func (p *pool) connections() {
 		x.input("measuredPods", float64(in.PodsMeasured), "", "pods that they went to")
 		seen := x.step("connections as measured, taken to all pods", "seen", "", "measured / measuredPods * mostPods", in.Connections/float64(in.PodsMeasured)*float64(in.MostPods))
 		constraints = append(constraints, Constraint{By: ByMeasured, Value: 2 * seen, Why: "what was measured per pod, twice"})
-		need = math.Max(need, seen)
 		formula = "max(" + formula + ", seen)"
 	}
 	x.input("http2MaxRequests", float64(p.HTTP.HTTP2MaxRequests), "", "recommended")

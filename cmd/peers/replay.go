@@ -59,7 +59,7 @@ func replay(out io.Writer) error {
 		}
 		go func() {
 			defer conn.Close()
-			if err := replayTo(conn, answer); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+			if err := replayTo(conn, answer); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 				fmt.Fprintln(os.Stderr, "replay:", err)
 			}
 		}()
@@ -84,7 +84,7 @@ func cannedAnswer() []byte {
 
 func putLength(frame []byte, n int) { frame[0], frame[1], frame[2] = byte(n>>16), byte(n>>8), byte(n) }
 
-// replayTo answers the requests of one connection.
+// replayTo answers the requests of one connection until it ends, and returns why.
 func replayTo(conn net.Conn, answer []byte) error {
 	out := append([]byte(nil), 0, 0, 6, byte(http2.FrameSettings), 0, 0, 0, 0, 0)
 	out = binary.BigEndian.AppendUint16(out, uint16(http2.SettingMaxConcurrentStreams))
