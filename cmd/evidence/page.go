@@ -29,7 +29,9 @@ Nothing in a forecast is drawn on from a curve: what a request and a wake-up cos
 fitted to the low phases, and the proxy is then simulated with that cost under its quota,
 see ` + "`analysis/models/proxy`" + `. The cost of a wake-up against that of a request cannot be
 told at low load alone. It is bounded by what earlier sizings, of the quickstart at other
-quotas, showed; none of their runs is in this table. Phases in which programs that have nothing to do
+quotas, showed; none of their runs is in this table. But rules of the forecast were changed
+while runs of these configurations were looked at: a batch that no rule was made with is
+still to be taken. Phases in which programs that have nothing to do
 with the load used more than a quarter of the machine count neither for a forecast nor for
 what was found.
 
