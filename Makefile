@@ -33,7 +33,7 @@ envoy: ## install the pinned Envoy into the user's cache folder and print its pa
 	@$(GO) run ./cmd/sailplan lab install
 
 # Tests that lack something are skipped with a line that says what; naming it in
-# SAILPLAN_TEST_REQUIRE (envoy, cgroup, chromium, prometheus, nghttpd, nginx, caddy, with
+# SAILPLAN_TEST_REQUIRE (envoy, cgroup, chromium, prometheus, nghttpd, nginx, caddy, git, with
 # commas between) makes them fail. Of packages that pass, only those lines and Go's own
 # are shown.
 .PHONY: test
