@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,10 +14,7 @@ import (
 
 	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/reports"
-	"github.com/sailplan-io/sailplan/reports/junit"
-	"github.com/sailplan-io/sailplan/reports/markdown"
 	"github.com/sailplan-io/sailplan/reports/sarif"
-	"github.com/sailplan-io/sailplan/reports/terminal"
 	"github.com/sailplan-io/sailplan/scenarios/audit"
 )
 
@@ -96,28 +92,14 @@ func (a *app) audit(paths []string, o auditOptions) error {
 
 // tellAudit writes a result where the flags say.
 func (a *app) tellAudit(result audit.Result, o auditOptions, s streams) error {
-	document := reports.Audit(result, o.checklist)
-	encoded, err := json.MarshalIndent(result, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the result: %w", err)
+	var findings bytes.Buffer
+	if err := sarif.Write(&findings, result, a.Version); err != nil {
+		return fmt.Errorf("writing the findings: %w", err)
 	}
-	var text, cases, findings bytes.Buffer
-	if err := errors.Join(markdown.Write(&text, document), junit.Write(&cases, document), sarif.Write(&findings, result, a.Version)); err != nil {
-		return fmt.Errorf("writing the reports: %w", err)
+	if err := a.deliver(o.sarif, findings.Bytes(), s); err != nil {
+		return err
 	}
-	for _, out := range []struct {
-		to      string
-		content []byte
-	}{{o.json, append(encoded, '\n')}, {o.junit, cases.Bytes()}, {o.markdown, text.Bytes()}, {o.sarif, findings.Bytes()}} {
-		if err := a.deliver(out.to, out.content, s); err != nil {
-			return err
-		}
-	}
-	_, width := terminalOf(s.table)
-	if err := terminal.Write(s.table, document, terminal.Options{Width: width}); err != nil {
-		return fmt.Errorf("printing the result: %w", err)
-	}
-	return nil
+	return a.tellDocument(reports.Audit(result, o.checklist), result, o.outputOptions, "", s, false)
 }
 
 // What is read of a mesh's files at most, so that a wrong path is an error and no

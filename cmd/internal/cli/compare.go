@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,10 +17,6 @@ import (
 	"github.com/sailplan-io/sailplan/analysis/compare"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/reports"
-	"github.com/sailplan-io/sailplan/reports/html"
-	"github.com/sailplan-io/sailplan/reports/junit"
-	"github.com/sailplan-io/sailplan/reports/markdown"
-	"github.com/sailplan-io/sailplan/reports/terminal"
 )
 
 // verdictOptions are what commands share that compare.
@@ -185,7 +179,7 @@ func knownMargins(margins map[string]float64, findings []compare.Finding) error 
 // tellComparison writes a comparison in all forms, and makes it an exit code.
 func (a *app) tellComparison(c analysis.Comparison, o verdictOptions) error {
 	s := a.streams(o.outputOptions)
-	if err := a.tellDocument(reports.Comparison(c), c, o, s); err != nil {
+	if err := a.tellDocument(reports.Comparison(c), c, o.outputOptions, o.html, s, false); err != nil {
 		return err
 	}
 	a.annotate(c, s)
@@ -200,40 +194,6 @@ func (a *app) tellComparison(c analysis.Comparison, o verdictOptions) error {
 		}
 	}
 	return nil
-}
-
-// tellDocument writes a document and what it is made of where the flags say.
-func (a *app) tellDocument(document reports.Document, result any, o verdictOptions, s streams) error {
-	encoded, err := encodeResult(result)
-	if err != nil {
-		return err
-	}
-	var page, text, cases bytes.Buffer
-	if err := errors.Join(html.Write(&page, document), markdown.Write(&text, document), junit.Write(&cases, document)); err != nil {
-		return fmt.Errorf("writing the reports: %w", err)
-	}
-	for _, out := range []struct {
-		to      string
-		content []byte
-	}{{o.json, encoded}, {o.junit, cases.Bytes()}, {o.markdown, text.Bytes()}, {o.html, page.Bytes()}} {
-		if err := a.deliver(out.to, out.content, s); err != nil {
-			return err
-		}
-	}
-	_, width := terminalOf(s.table)
-	if err := terminal.Write(s.table, document, terminal.Options{Width: width}); err != nil {
-		return fmt.Errorf("printing the result: %w", err)
-	}
-	return nil
-}
-
-// encodeResult is a result as JSON.
-func encodeResult(result any) ([]byte, error) {
-	encoded, err := json.MarshalIndent(result, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encoding the result: %w", err)
-	}
-	return append(encoded, '\n'), nil
 }
 
 // annotate writes what GitHub shows beside a change, when it runs there.
@@ -287,7 +247,7 @@ another scenario than the last one are left out.`,
 				Metrics []analysis.MetricPast  `json:"metrics"`
 				Skipped []analysis.ComparedRun `json:"skipped"`
 			}{metrics, skipped}
-			return a.tellDocument(reports.PastOf(name, metrics), result, verdictOptions{outputOptions: o, html: page}, s)
+			return a.tellDocument(reports.PastOf(name, metrics), result, o, page, s, false)
 		},
 	}
 	o.flags(c)

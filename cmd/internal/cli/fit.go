@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,10 +13,6 @@ import (
 	"github.com/sailplan-io/sailplan/analysis/fit"
 	"github.com/sailplan-io/sailplan/analysis/models/scaling"
 	"github.com/sailplan-io/sailplan/reports"
-	"github.com/sailplan-io/sailplan/reports/html"
-	"github.com/sailplan-io/sailplan/reports/junit"
-	"github.com/sailplan-io/sailplan/reports/markdown"
-	"github.com/sailplan-io/sailplan/reports/terminal"
 )
 
 // fitOptions are the flags of `fit`.
@@ -115,7 +109,7 @@ func (a *app) fit(o fitOptions) error {
 	if err != nil {
 		return usage(err)
 	}
-	return a.writeFit(result, o)
+	return a.tellDocument(reports.Fit(result), result, o.outputs, o.html, a.streams(o.outputs), o.points)
 }
 
 func (a *app) readTable(o fitOptions) (fit.Table, error) {
@@ -129,34 +123,4 @@ func (a *app) readTable(o fitOptions) (fit.Table, error) {
 	}
 	table, err := fit.ReadTable(o.file, io.Reader(f), columns)
 	return table, errors.Join(err, f.Close())
-}
-
-// writeFit writes the result where the flags say, and prints it.
-func (a *app) writeFit(result fit.Result, o fitOptions) error {
-	document := reports.Fit(result)
-	encoded, err := json.MarshalIndent(result, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the result: %w", err)
-	}
-	var page, text, cases bytes.Buffer
-	if err := errors.Join(html.Write(&page, document), markdown.Write(&text, document), junit.Write(&cases, document)); err != nil {
-		return fmt.Errorf("writing the reports: %w", err)
-	}
-	s := a.streams(o.outputs)
-	if o.html == "-" {
-		s.table = a.Stderr
-	}
-	for _, out := range []struct {
-		to      string
-		content []byte
-	}{{o.outputs.json, append(encoded, '\n')}, {o.outputs.junit, cases.Bytes()}, {o.outputs.markdown, text.Bytes()}, {o.html, page.Bytes()}} {
-		if err := a.deliver(out.to, out.content, s); err != nil {
-			return err
-		}
-	}
-	_, width := terminalOf(s.table)
-	if err := terminal.Write(s.table, document, terminal.Options{Width: width, Details: o.points}); err != nil {
-		return fmt.Errorf("printing the result: %w", err)
-	}
-	return nil
 }

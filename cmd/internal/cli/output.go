@@ -141,16 +141,11 @@ func (a *app) write(rec *record.Record, result analysis.Result, s streams, o out
 	if result.Command == "run" {
 		document, name = reports.Load(result, rec), "result.json"
 	}
-	encoded, err := json.MarshalIndent(result, "", "  ")
+	f, err := formsOf(document, result)
 	if err != nil {
-		return fmt.Errorf("encoding the result: %w", err)
+		return err
 	}
-	encoded = append(encoded, '\n')
-	var page, text, cases bytes.Buffer
-	if err := errors.Join(html.Write(&page, document), markdown.Write(&text, document), junit.Write(&cases, document)); err != nil {
-		return fmt.Errorf("writing the reports: %w", err)
-	}
-	files := map[string][]byte{name: encoded, "report.html": page.Bytes(), "report.md": text.Bytes()}
+	files := map[string][]byte{name: f.json, "report.html": f.html, "report.md": f.markdown}
 	objects, err := manifests.Files(result)
 	if err != nil {
 		return fmt.Errorf("writing the manifests: %w", err)
@@ -167,21 +162,15 @@ func (a *app) write(rec *record.Record, result analysis.Result, s streams, o out
 			return err
 		}
 	}
-	for _, out := range []struct {
-		to      string
-		content []byte
-	}{{o.json, encoded}, {o.junit, cases.Bytes()}, {o.markdown, text.Bytes()}} {
-		if err := a.deliver(out.to, out.content, s); err != nil {
-			return err
-		}
+	if err := a.deliverForms(f, o, "", s); err != nil {
+		return err
 	}
 	if o.explain {
 		document.Unfold(reports.DecidedTitle)
 		document.Unfold(reports.ArithmeticTitle)
 	}
-	_, width := terminalOf(s.table)
-	if err := terminal.Write(s.table, document, terminal.Options{Width: width}); err != nil {
-		return fmt.Errorf("printing the result: %w", err)
+	if err := show(document, s, false); err != nil {
+		return err
 	}
 	fmt.Fprintf(s.table, "\nIn %s: report.html, report.md, %s", rec.Dir, name)
 	if len(objects) > 0 {
@@ -189,6 +178,60 @@ func (a *app) write(rec *record.Record, result analysis.Result, s streams, o out
 	}
 	fmt.Fprintln(s.table)
 	return nil
+}
+
+// forms are a document, and what it is made of, as files have them.
+type forms struct{ json, html, markdown, junit []byte }
+
+func formsOf(document reports.Document, result any) (forms, error) {
+	encoded, err := encodeResult(result)
+	if err != nil {
+		return forms{}, err
+	}
+	var page, text, cases bytes.Buffer
+	if err := errors.Join(html.Write(&page, document), markdown.Write(&text, document), junit.Write(&cases, document)); err != nil {
+		return forms{}, fmt.Errorf("writing the reports: %w", err)
+	}
+	return forms{encoded, page.Bytes(), text.Bytes(), cases.Bytes()}, nil
+}
+
+// encodeResult is a result as JSON.
+func encodeResult(result any) ([]byte, error) {
+	encoded, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the result: %w", err)
+	}
+	return append(encoded, '\n'), nil
+}
+
+// deliverForms writes the forms where the flags say; page is that of --html.
+func (a *app) deliverForms(f forms, o outputOptions, page string, s streams) error {
+	return errors.Join(a.deliver(o.json, f.json, s), a.deliver(o.junit, f.junit, s), a.deliver(o.markdown, f.markdown, s), a.deliver(page, f.html, s))
+}
+
+// show prints a document as text.
+func show(document reports.Document, s streams, details bool) error {
+	_, width := terminalOf(s.table)
+	if err := terminal.Write(s.table, document, terminal.Options{Width: width, Details: details}); err != nil {
+		return fmt.Errorf("printing the result: %w", err)
+	}
+	return nil
+}
+
+// tellDocument writes a document and what it is made of where the flags say, page being
+// that of --html, and prints it.
+func (a *app) tellDocument(document reports.Document, result any, o outputOptions, page string, s streams, details bool) error {
+	f, err := formsOf(document, result)
+	if err != nil {
+		return err
+	}
+	if page == "-" {
+		s.table = a.Stderr
+	}
+	if err := a.deliverForms(f, o, page, s); err != nil {
+		return err
+	}
+	return show(document, s, details)
 }
 
 func (a *app) deliver(to string, content []byte, s streams) error {
