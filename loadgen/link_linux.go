@@ -107,6 +107,12 @@ func (w *worker) touch(l *link) {
 	}
 }
 
+// readable is what the poller is asked to tell of a link. It tells each thing once, when
+// it comes about: telling until it is dealt with makes the kernel look at each socket a
+// second time, which of ten thousand is in no cache any more. So a link is read until
+// nothing is left, or comes into unread.
+const readable = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+
 // attach takes over a connection for a place.
 func (w *worker) attach(place int, o opened) error {
 	tag := int32(len(w.links))
@@ -125,7 +131,7 @@ func (w *worker) attach(place int, o opened) error {
 	if w.maxUses > 0 {
 		l.uses = w.maxUses
 	}
-	if err := w.poll.control(unix.EPOLL_CTL_ADD, o.link.FD(), unix.EPOLLIN|unix.EPOLLRDHUP, tag, l.generation); err != nil {
+	if err := w.poll.control(unix.EPOLL_CTL_ADD, o.link.FD(), readable, tag, l.generation); err != nil {
 		_ = o.link.Close()
 		w.freeTags = append(w.freeTags, tag)
 		return err
@@ -216,8 +222,11 @@ func (w *worker) receive(l *link) int64 {
 		}
 		switch {
 		case err == dial.ErrWouldBlock:
-			if w.rested && l.dial.Full() {
-				w.restless = now + awake
+			if l.dial.Full() {
+				w.unread = append(w.unread, l)
+				if w.rested {
+					w.restless = now + awake
+				}
 			}
 			w.settle(l)
 			return now
@@ -319,7 +328,7 @@ func (w *worker) block(l *link, blocked bool) {
 		return
 	}
 	l.blocked = blocked
-	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP)
+	events := uint32(readable)
 	if blocked {
 		events |= unix.EPOLLOUT
 		w.blocked++

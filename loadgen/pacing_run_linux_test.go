@@ -114,6 +114,11 @@ func TestSleepRests(t *testing.T) {
 	if !w.rested || w.restedAt < begin || w.awokeAt-begin < r.slack() || w.awokeAt > w.now() {
 		t.Errorf("rested: %t, from %d to %d ns; want some %d ns from %d on", w.rested, w.restedAt, w.awokeAt, r.slack(), begin)
 	}
+	w.receive(l)
+	send <- 1
+	if err := l.dial.Wait(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
 	r.nextAt = w.now()
 	w.restless = r.nextAt + int64(time.Hour)
 	if events, err = w.sleep(); err != nil || len(events) != 1 || w.rested {

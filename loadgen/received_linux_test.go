@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -34,16 +35,25 @@ func (c *readConn) GoAways() int                { return 0 }
 func (c *readConn) PeerLimit() (uint32, bool)   { return 0, false }
 func (c *readConn) Leaving() bool               { return false }
 func (c *readConn) Free() int                   { return 0 }
+func (c *readConn) Active() int                 { return 0 }
+func (c *readConn) Ended(int64)                 {}
+func (c *readConn) Fail(exchange.Class)         {}
+
+// serverTLS returns what a server of HTTP/2 needs to serve TLS.
+func serverTLS() *tls.Config {
+	certificate := httptest.NewUnstartedServer(nil)
+	certificate.StartTLS()
+	defer certificate.Close()
+	config := certificate.TLS.Clone()
+	config.NextProtos = []string{"h2"}
+	return config
+}
 
 // What comes in during a rest ends when it came in, in cleartext and with TLS, however
 // late it is read and decrypted. When it was more than fits into a buffer there is no
 // rest for a while.
 func TestEndsDuringRests(t *testing.T) {
-	certificate := httptest.NewUnstartedServer(nil)
-	certificate.StartTLS()
-	config := certificate.TLS.Clone()
-	certificate.Close()
-	config.NextProtos = []string{"h2"}
+	config := serverTLS()
 	for _, sealed := range []bool{false, true} {
 		t.Run(map[bool]string{false: "cleartext", true: "TLS"}[sealed], func(t *testing.T) {
 			send := make(chan int)
@@ -101,6 +111,51 @@ func TestEndsDuringRests(t *testing.T) {
 			w.rested = false
 			if now := w.now(); w.received(time.Now().UnixNano()-int64(time.Millisecond), now) != now {
 				t.Error("what is read without a rest ends earlier than it is read")
+			}
+		})
+	}
+}
+
+// The poller tells once that something came in, or that the peer is done. What a worker
+// does not read at once it reads in the next turns, without being told, and does not
+// sleep before; the same for the end.
+func TestReadsWithoutBeingToldAgain(t *testing.T) {
+	config := serverTLS()
+	for _, tt := range []struct {
+		name   string
+		sealed bool
+		bytes  int
+	}{
+		{"little", false, 1},
+		{"many times the buffer", false, 3 << 20},
+		{"little over TLS", true, 1},
+		{"many times the buffer over TLS", true, 3 << 20},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			send := make(chan int, 1)
+			w, l, conn := attached(t, tt.sealed, config, send)
+			stopped, stop := context.WithCancel(t.Context())
+			stop() // nothing is opened in place of the connection
+			w.ctx = stopped
+			send <- tt.bytes
+			close(send) // and the connection
+			for !l.closed {
+				patience := w.patience(w.now())
+				if patience == 0 != (len(w.unread) > 0) {
+					t.Fatalf("sleeps %d ns with %d unread", patience, len(w.unread))
+				}
+				if patience < 0 {
+					patience = int64(10 * time.Second) // of a test that fails
+				}
+				events, err := w.poll.wait(patience)
+				if err != nil || len(events) == 0 && len(w.unread) == 0 {
+					t.Fatalf("nothing happens any more after %d bytes, %v; want %d and the end", conn.bytes, err, tt.bytes)
+				}
+				w.hearOut()
+				w.serve(events)
+			}
+			if conn.bytes != tt.bytes {
+				t.Errorf("%d bytes, want %d", conn.bytes, tt.bytes)
 			}
 		})
 	}

@@ -376,7 +376,8 @@ func TestSessionGoesOn(t *testing.T) {
 	defer timer.Stop()
 	gate.Lock()
 	sink := &collect{}
-	phase := scenarios.Phase{Process: scenarios.Poisson, Rate: scenarios.PerSecond(500), Duration: 500 * time.Millisecond}
+	// More than there are streams, so that none is free when it is interrupted.
+	phase := scenarios.Phase{Process: scenarios.Poisson, Rate: scenarios.PerSecond(5000), Duration: 500 * time.Millisecond}
 	facts, err := session.Phase(ctx, phase, sink)
 	gate.Unlock()
 	if err != nil {
@@ -386,7 +387,7 @@ func TestSessionGoesOn(t *testing.T) {
 	if facts.Counts.InFlight == 0 {
 		t.Errorf("counts %+v, want some in flight", facts.Counts)
 	}
-	sink = &collect{}
+	sink, phase.Rate = &collect{}, scenarios.PerSecond(500)
 	if facts, err = session.Phase(context.Background(), phase, sink); err != nil {
 		t.Fatal(err)
 	}

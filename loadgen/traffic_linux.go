@@ -306,11 +306,8 @@ func (w *worker) expireOf(list int, now int64) {
 		if rec.intended+timeout > now {
 			return
 		}
-		l := rec.link
-		if l != nil {
-			l.conn.Cancel(rec.slot)
-			w.touch(l)
-			w.offer(l)
+		if rec.link != nil {
+			w.withdraw(rec.link, rec.slot)
 		} else {
 			w.forget(uint32(token))
 		}
@@ -321,10 +318,18 @@ func (w *worker) expireOf(list int, now int64) {
 		r.counts.TimedOut++
 		r.classes[exchange.TimedOut]++
 		w.retire(uint32(token))
-		if l != nil && l.leaving() && l.conn.Active() == 0 {
-			w.push(l)   // the reset
-			w.settle(l) // closes it: nothing else would
-		}
+	}
+}
+
+// withdraw takes back a request that is in flight, and lets its stream be used again: a
+// peer may have nothing to say to the reset.
+func (w *worker) withdraw(l *link, slot int32) {
+	l.conn.Cancel(slot)
+	w.touch(l)
+	w.offer(l)
+	if l.leaving() && l.conn.Active() == 0 {
+		w.push(l)   // the reset
+		w.settle(l) // closes it: nothing else would
 	}
 }
 

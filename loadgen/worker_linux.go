@@ -39,6 +39,8 @@ type worker struct {
 	open       int
 	available  linkQueue // links with a free stream, in turn
 	dirty      []*link   // links with something to write
+	unread     []*link   // links that may have more to read, of which the poller won't tell again
+	spare      []*link   // room for unread
 
 	records  []exchangeRecord
 	unused   int32    // free list of records, −1: none
@@ -175,6 +177,7 @@ func (w *worker) loop() {
 			w.roll(now)
 			w.send(now)
 		}
+		w.hearOut()
 		if stop := w.serve(events); stop {
 			w.shutDown()
 			return
@@ -219,6 +222,9 @@ const spinStretch = int64(200 * time.Microsecond)
 // something happens.
 func (w *worker) patience(now int64) int64 {
 	r := w.run
+	if len(w.unread) > 0 {
+		return 0
+	}
 	if r == nil {
 		return -1
 	}
@@ -276,14 +282,32 @@ func (w *worker) serve(events []unix.EpollEvent) (stop bool) {
 			w.unblock(l)
 		}
 		if e.Events&^unix.EPOLLOUT != 0 && !l.closed {
-			now := w.receive(l)
-			// A long batch of answers does not hold up arrivals for long.
-			if r := w.run; r != nil && r.hasNext && now-r.nextAt-r.slack() > maxHold {
-				w.send(now)
+			w.hear(l)
+			if e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 && !l.closed {
+				w.unread = append(w.unread, l) // the end lies behind what was read
 			}
 		}
 	}
 	return false
+}
+
+// hear reads from a link. A long batch of answers does not hold up arrivals for long.
+func (w *worker) hear(l *link) {
+	now := w.receive(l)
+	if r := w.run; r != nil && r.hasNext && now-r.nextAt-r.slack() > maxHold {
+		w.send(now)
+	}
+}
+
+// hearOut reads from the links that had more to read than was taken at once.
+func (w *worker) hearOut() {
+	links := w.unread
+	w.unread, w.spare = w.spare[:0], links
+	for _, l := range links {
+		if !l.closed {
+			w.hear(l)
+		}
+	}
 }
 
 // maxHold is for how long reading answers may hold up an arrival, in nanoseconds.
@@ -376,8 +400,7 @@ func (w *worker) finish(now int64) {
 			// Unanswered when the load was stopped: they stay in flight in the counts.
 			token := w.flights[i].oldest
 			if rec := &w.records[token]; rec.link != nil {
-				rec.link.conn.Cancel(rec.slot)
-				w.touch(rec.link)
+				w.withdraw(rec.link, rec.slot)
 			}
 			w.retire(uint32(token))
 		}

@@ -82,6 +82,11 @@ func rows(length time.Duration) []row {
 		w.Length = longer * length
 		return w
 	}
+	paced := func(name string, connections int) work {
+		w := single(name, connections)
+		w.Rate, w.Process, w.Pacing = 20000, scenarios.Poisson, scenarios.Economical
+		return w
+	}
 	bare := plain("TLS 1.3, 8 × 32, 16 KiB answers, one plain request", true, 8, 32)
 	bare.Paths = []string{"/" + largeFile + "0"}
 	real := plain("TLS 1.3, 8 × 32, realistic requests", true, 8, 32)
@@ -101,6 +106,8 @@ func rows(length time.Duration) []row {
 		{work: two("cleartext, 32 × 16, replay, two threads", 2)},
 		{work: single("cleartext, 100 × 1", fewConnections)},
 		{work: single("cleartext, 10 000 × 1", manyConnections), Clients: []string{h2load}},
+		{work: paced("20 000/s, 100 × 1", fewConnections)},
+		{work: paced("20 000/s, 10 000 × 1", manyConnections)},
 	}
 }
 
