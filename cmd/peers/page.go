@@ -183,8 +183,10 @@ func writeConnections(b *strings.Builder, all []results) {
 			closed[r.Row.Connections] = r
 		}
 	}
-	if len(closed) < 2 || len(paced) < 2 {
-		return
+	for _, connections := range []int{fewConnections, manyConnections} {
+		if len(closed[connections].Samples) == 0 || len(paced[connections].Samples) == 0 {
+			return
+		}
 	}
 	memory := func(s sample) float64 { return float64(s.Memory) }
 	each := (median(closed[manyConnections].Samples[ours], memory) - median(closed[fewConnections].Samples[ours], memory)) / (manyConnections - fewConnections) / 1024
