@@ -53,8 +53,8 @@ func (b *configBuilder) cluster(name string, ports []uint32, pool mesh.Connectio
 }
 
 // protocolOptions makes the cluster speak HTTP/2 explicitly, which is what
-// lets maxConcurrentStreams take effect. matcher may be nil.
-func (b *configBuilder) protocolOptions(c *clusterv3.Cluster, pool mesh.ConnectionPool, matcher *upstreamhttpv3.HttpProtocolOptions_OutlierDetection) {
+// lets maxConcurrentStreams take effect, or HTTP/1.1. matcher may be nil.
+func (b *configBuilder) protocolOptions(c *clusterv3.Cluster, pool mesh.ConnectionPool, http1 bool, matcher *upstreamhttpv3.HttpProtocolOptions_OutlierDetection) {
 	common := &corev3.HttpProtocolOptions{
 		// Envoy reads zero as "never", as the policy does.
 		IdleTimeout:           durationpb.New(pool.HTTP.IdleTimeout.Value),
@@ -72,17 +72,38 @@ func (b *configBuilder) protocolOptions(c *clusterv3.Cluster, pool mesh.Connecti
 			Timeout:  durationpb.New(ping.Timeout.Value),
 		}
 	}
+	explicit := &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{
+		ProtocolConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: h2},
+	}
+	if http1 {
+		explicit.ProtocolConfig = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: &corev3.Http1ProtocolOptions{}}
+	}
 	c.TypedExtensionProtocolOptions = map[string]*anypb.Any{
 		httpProtocolOptions: b.any(&upstreamhttpv3.HttpProtocolOptions{
 			CommonHttpProtocolOptions: common,
-			UpstreamProtocolOptions: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{
-				ExplicitHttpConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{
-					ProtocolConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: h2},
-				},
-			},
-			OutlierDetection: matcher,
+			UpstreamProtocolOptions:   &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit},
+			OutlierDetection:          matcher,
 		}),
 	}
+}
+
+// retryBudget bounds retries by a share of the requests, where the policy does.
+func (b *configBuilder) retryBudget(c *clusterv3.Cluster, budget mesh.RetryBudget) {
+	if !budget.Enabled.Value {
+		return
+	}
+	c.GetCircuitBreakers().GetThresholds()[0].RetryBudget = &clusterv3.CircuitBreakers_Thresholds_RetryBudget{
+		BudgetPercent:       &typev3.Percent{Value: budget.Percent.Value},
+		MinRetryConcurrency: wrapperspb.UInt32(budget.MinRetryConcurrency.Value),
+	}
+}
+
+// protocolName is how ALPN calls what is spoken to a sidecar.
+func protocolName(http1 bool) string {
+	if http1 {
+		return "http/1.1"
+	}
+	return "h2"
 }
 
 // outlierDetection sets what Istio sets; without a block in the policy, nothing.

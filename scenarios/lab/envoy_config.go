@@ -53,6 +53,9 @@ type proxyConfig struct {
 	Identity    keyPair  // SPIFFE identity
 	Public      *keyPair // gateway: serve TLS with this; nil: cleartext
 	Concurrency int      // worker threads
+	Direct      bool     // gateway: the upstreams are services, in cleartext
+	HTTP1       bool     // the upstreams are spoken to in HTTP/1.1
+	Retries     *Retries // gateway: of its route; nil: Istio's default
 }
 
 // gatewayBootstrap is the client side: the DestinationRule applies to its
@@ -64,7 +67,12 @@ func gatewayBootstrap(c proxyConfig) (*bootstrapv3.Bootstrap, error) {
 	manager.SetCurrentClientCertDetails = &hcmv3.HttpConnectionManager_SetCurrentClientCertDetails{
 		Subject: wrapperspb.Bool(true), Cert: true, Dns: true, Uri: true,
 	}
-	manager.GetRouteConfig().VirtualHosts[0].Routes[0].GetRoute().RetryPolicy = b.defaultRetries()
+	route := manager.GetRouteConfig().VirtualHosts[0].Routes[0].GetRoute()
+	route.RetryPolicy = b.defaultRetries()
+	if c.Retries != nil {
+		route.RetryPolicy = b.retries(*c.Retries)
+		route.Timeout = durationpb.New(c.Retries.Timeout)
+	}
 	var socket *corev3.TransportSocket
 	if c.Public != nil {
 		common := commonTLS(*c.Public, []string{"h2", "http/1.1"})
@@ -74,11 +82,14 @@ func gatewayBootstrap(c proxyConfig) (*bootstrapv3.Bootstrap, error) {
 		})
 	}
 	cluster := b.cluster(outboundCluster, c.Upstreams, c.Policy.ConnectionPool)
+	b.retryBudget(cluster, c.Policy.RetryBudget)
 	b.outlierDetection(cluster, c.Policy.OutlierDetection)
-	common := commonTLS(c.Identity, []string{"istio", "h2"})
-	common.ValidationContextType = validate(c.CAFile, exactly(spiffeID(serviceAccount)))
-	cluster.TransportSocket = b.transportSocket(&tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: outboundSNI})
-	b.protocolOptions(cluster, c.Policy.ConnectionPool, errorMatcher(c.Policy.OutlierDetection.HTTPErrorCodes.Value))
+	if !c.Direct {
+		common := commonTLS(c.Identity, []string{"istio", protocolName(c.HTTP1)})
+		common.ValidationContextType = validate(c.CAFile, exactly(spiffeID(serviceAccount)))
+		cluster.TransportSocket = b.transportSocket(&tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: outboundSNI})
+	}
+	b.protocolOptions(cluster, c.Policy.ConnectionPool, c.HTTP1, errorMatcher(c.Policy.OutlierDetection.HTTPErrorCodes.Value))
 	return b.bootstrap(c.Name, b.listener("gateway", manager, socket), cluster)
 }
 
@@ -109,7 +120,7 @@ func sidecarBootstrap(c proxyConfig) (*bootstrapv3.Bootstrap, error) {
 		RequireClientCertificate: wrapperspb.Bool(true),
 	})
 	cluster := b.cluster(inboundCluster, c.Upstreams, c.Policy.ConnectionPool)
-	b.protocolOptions(cluster, c.Policy.ConnectionPool, nil)
+	b.protocolOptions(cluster, c.Policy.ConnectionPool, c.HTTP1, nil)
 	return b.bootstrap(c.Name, b.listener("sidecar", manager, socket), cluster)
 }
 
@@ -208,6 +219,17 @@ func (b *configBuilder) defaultRetries() *routev3.RetryPolicy {
 		}},
 		HostSelectionRetryMaxAttempts: 5,
 	}
+}
+
+// retries are those of a VirtualService, on another host where there is one; nil
+// when there are none.
+func (b *configBuilder) retries(r Retries) *routev3.RetryPolicy {
+	if r.Attempts == 0 {
+		return nil
+	}
+	policy := b.defaultRetries()
+	policy.RetryOn, policy.NumRetries, policy.PerTryTimeout = r.On, wrapperspb.UInt32(r.Attempts), positive(r.PerTry)
+	return policy
 }
 
 func commonTLS(identity keyPair, alpn []string) *tlsv3.CommonTlsContext {

@@ -22,7 +22,7 @@ const balancerName = "balancer"
 // startGateways starts all gateways and, before several, the balancer.
 func (l *Lab) startGateways(ctx context.Context, ca *authority, sidecars []uint32) error {
 	spec := l.config.Lab.Gateway
-	config := proxyConfig{Upstreams: sidecars, Policy: l.config.Policy, CAFile: ca.caFile, Concurrency: spec.Concurrency}
+	config := proxyConfig{Upstreams: sidecars, Policy: l.config.Policy, CAFile: ca.caFile, Concurrency: spec.Concurrency, Direct: l.config.Bench.Direct, HTTP1: l.config.Bench.HTTP1, Retries: l.config.Bench.Retries}
 	var err error
 	if config.Identity, err = ca.workload(gatewayAccount); err != nil {
 		return err

@@ -52,8 +52,28 @@ type Config struct {
 	// program reaches Child.
 	Self []string
 	Seed uint64 // of the service's delays
+	// Bench alters the lab for trials of the policy; the zero Bench does not.
+	Bench Bench
 	// Progress, when not nil, is told in words what is being done.
 	Progress func(text string) `json:"-"`
+}
+
+// Bench is what a trial of a policy needs to be different from a mesh, so that one
+// mechanism shows at a time. All but Faults needs real Envoys.
+type Bench struct {
+	Faults  bool         // the services take faults, see Lab.SetFault
+	Direct  bool         // no sidecars: the gateways speak to the services, in cleartext
+	HTTP1   bool         // proxies speak HTTP/1.1 to what is behind them, instead of HTTP/2; needs Faults
+	Inbound *mesh.Policy // of the sidecars; nil: Config.Policy, as in Istio
+	Retries *Retries     // of the gateways' route; nil: Istio's default
+}
+
+// Retries are what a VirtualService says of them.
+type Retries struct {
+	Attempts uint32        // beside the first one; 0: none
+	On       string        // conditions, as Envoy reads them
+	PerTry   time.Duration // of each attempt; 0: none
+	Timeout  time.Duration // of all of them together; 0: none
 }
 
 // Member is one process of a running lab.
@@ -80,6 +100,7 @@ type Lab struct {
 	endpoint     scenarios.Endpoint
 	balancerURL  string // its admin endpoint; empty: one gateway
 	members      []Member
+	controls     []string // by replica: host:port at which the service takes faults
 
 	failed   chan error    // size 1: the first component that died
 	stopping chan struct{} // closed by Stop
@@ -98,6 +119,9 @@ func Start(ctx context.Context, config Config) (*Lab, error) {
 	}
 	if err := checkConfig(config); err != nil {
 		return nil, err
+	}
+	if config.Bench != (Bench{Faults: config.Bench.Faults}) && kind != KindEnvoy {
+		return nil, errors.New("start the lab: trials of a policy need real Envoys")
 	}
 	l := &Lab{config: config, kind: kind, failed: make(chan error, 1), stopping: make(chan struct{})}
 	l.sweep(ctx)
@@ -143,6 +167,8 @@ func checkConfig(config Config) error {
 		return fmt.Errorf("start the lab: %d service replicas", config.Lab.Service.Replicas)
 	case config.Lab.Gateway.Concurrency < 1 || config.Lab.Sidecar.Concurrency < 1:
 		return errors.New("start the lab: a proxy needs a concurrency of at least 1")
+	case config.Bench.HTTP1 && !config.Bench.Faults:
+		return errors.New("start the lab: only a service that takes faults speaks HTTP/1.1")
 	}
 	return nil
 }
@@ -247,6 +273,9 @@ func (l *Lab) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if l.config.Bench.Direct {
+		return l.startGateways(ctx, ca, services)
+	}
 	sidecars, err := l.startSidecars(ctx, ca, services)
 	if err != nil {
 		return err
@@ -295,11 +324,16 @@ func (l *Lab) startServices(ctx context.Context) (ports []uint32, err error) {
 	l.progress(fmt.Sprintf("starting %d × test service", spec.Replicas))
 	ports = make([]uint32, spec.Replicas)
 	members := make([]Member, spec.Replicas)
+	controls := make([]string, spec.Replicas)
 	err = inParallel(spec.Replicas, func(i int) error {
 		name := ComponentService + "-" + strconv.Itoa(i)
-		addressFile := filepath.Join(l.owner.Folder(), name+".address")
+		addressFile, controlFile := filepath.Join(l.owner.Folder(), name+".address"), ""
+		if l.config.Bench.Faults {
+			controlFile = filepath.Join(l.owner.Folder(), name+".control")
+		}
 		p, err := l.startSelf(ctx, name, verbService, ServiceConfig{
 			AddressFile:   addressFile,
+			ControlFile:   controlFile,
 			Replica:       i,
 			Latency:       spec.Latency,
 			ResponseBytes: spec.ResponseBytes,
@@ -317,9 +351,15 @@ func (l *Lab) startServices(ctx context.Context) (ports []uint32, err error) {
 			return fmt.Errorf("start %s: %w", name, err)
 		}
 		members[i] = member(ComponentService, scenarios.RoleService, i, p, spec.Limits)
-		return nil
+		if controlFile != "" {
+			controls[i], err = awaitAddress(ctx, p, controlFile)
+		}
+		return err
 	})
 	l.members = append(l.members, members...)
+	if l.config.Bench.Faults {
+		l.controls = controls
+	}
 	return ports, err
 }
 
@@ -350,6 +390,10 @@ func member(component string, role scenarios.Role, replica int, p *process.Proce
 // startSidecars starts one proxy per service replica, as each pod has its own.
 func (l *Lab) startSidecars(ctx context.Context, ca *authority, services []uint32) (ports []uint32, err error) {
 	spec := l.config.Lab.Sidecar
+	inbound := l.config.Policy
+	if l.config.Bench.Inbound != nil {
+		inbound = *l.config.Bench.Inbound
+	}
 	identity, err := ca.workload(serviceAccount)
 	if err != nil {
 		return nil, err
@@ -361,7 +405,8 @@ func (l *Lab) startSidecars(ctx context.Context, ca *authority, services []uint3
 		started, err := l.startProxy(ctx, verbSidecar, proxyConfig{
 			Name:        ComponentSidecar + "-" + strconv.Itoa(i),
 			Upstreams:   services[i : i+1],
-			Policy:      l.config.Policy,
+			Policy:      inbound,
+			HTTP1:       l.config.Bench.HTTP1,
 			CAFile:      ca.caFile,
 			Identity:    identity,
 			Concurrency: spec.Concurrency,

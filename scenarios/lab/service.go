@@ -24,6 +24,7 @@ const drainTime = 2 * time.Second
 // ServiceConfig is what one replica of the test service is told.
 type ServiceConfig struct {
 	AddressFile   string // host:port is written here once it listens
+	ControlFile   string // host:port at which it takes faults; empty: it takes none
 	Replica       int    // its number, from 0
 	Latency       scenarios.LatencyShape
 	ResponseBytes scenarios.Bytes
@@ -37,7 +38,17 @@ type ServiceConfig struct {
 //
 // It answers every complete request the same way, after a delay drawn from the
 // latency distribution. It speaks HTTP/2 in cleartext with prior knowledge.
+//
+// With a ControlFile it takes faults, counts what comes, and speaks HTTP/1.1 too.
 func Serve(ctx context.Context, config ServiceConfig) error {
+	if config.ControlFile != "" {
+		s, err := newService(config)
+		if err != nil {
+			return err
+		}
+		s.control = newControl(s.start)
+		return controlled(ctx, s, config)
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("test service: %w", err)
@@ -68,6 +79,7 @@ type service struct {
 	start   time.Time
 	body    []byte // one frame's worth; every DATA frame is a part of it
 	counter atomic.Uint64
+	control *control // nil: no faults
 }
 
 func newService(config ServiceConfig) (*service, error) {

@@ -66,6 +66,7 @@ type serviceConn struct {
 	dirty         bool  // the writer has to look
 	closing       bool  // GOAWAY sent; ends when no stream is left
 	fatal         bool  // GOAWAY with an error sent; ends now
+	requests      int64 // that came in whole; counted where the service takes faults
 }
 
 // serviceStream is one request and its answer.
@@ -76,6 +77,7 @@ type serviceStream struct {
 	answering  bool // the answer's headers are out
 	queued     bool // in ready
 	cancelled  bool
+	status     int   // of the answer; 0: 200
 	remaining  int64 // body bytes to send
 	sendWindow int64
 	recvWindow int64
@@ -113,6 +115,13 @@ func (s *service) serveConn(ctx context.Context, nc net.Conn) {
 	close(c.gone)
 	writer.Wait()
 	_ = nc.Close()
+	if s.control != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for id := range c.streams {
+			c.drop(id)
+		}
+	}
 }
 
 // wakingReader wakes the writer just before the reader may block: by then all
@@ -211,6 +220,9 @@ func (c *serviceConn) survives(err error) bool {
 // drop forgets a stream; what is queued for it is skipped.
 func (c *serviceConn) drop(id uint32) {
 	if s := c.streams[id]; s != nil {
+		if c.service.control != nil && s.ended && !s.answering {
+			c.service.control.went(false)
+		}
 		s.cancelled = true
 		delete(c.streams, id)
 	}
@@ -307,8 +319,15 @@ func (c *serviceConn) answer(s *serviceStream) {
 	config := &c.service.config
 	c.headerBlock.Reset()
 	size := strconv.FormatInt(int64(config.ResponseBytes), 10)
+	status := "200"
+	if s.status != 0 {
+		status = strconv.Itoa(s.status)
+	}
+	if c.service.control != nil {
+		c.service.control.went(true)
+	}
 	for _, field := range [...]hpack.HeaderField{
-		{Name: ":status", Value: "200"},
+		{Name: ":status", Value: status},
 		{Name: "content-type", Value: "application/octet-stream"},
 		{Name: "content-length", Value: size},
 		{Name: BackendHeader, Value: strconv.Itoa(config.Replica)},

@@ -90,8 +90,7 @@ func (c *serviceConn) fragment(block []byte, ended bool) error {
 		if !c.blockEnds || s.ended || c.pseudo > 0 {
 			return http2.StreamError{StreamID: s.id, Code: http2.ErrCodeProtocol}
 		}
-		c.complete(s)
-		return nil
+		return c.complete(s)
 	}
 	if c.blockStream <= c.lastStream {
 		return nil // of a stream that was reset a moment ago
@@ -114,21 +113,33 @@ func (c *serviceConn) fragment(block []byte, ended bool) error {
 	}
 	c.streams[s.id] = s
 	if c.blockEnds {
-		c.complete(s)
+		return c.complete(s)
 	}
 	return nil
 }
 
 // complete schedules the answer to a request that has arrived whole.
-func (c *serviceConn) complete(s *serviceStream) {
+func (c *serviceConn) complete(s *serviceStream) error {
 	s.ended = true
 	c.dirty = true
 	delay := c.service.delay.sample(c.random)
+	if control := c.service.control; control != nil {
+		c.requests++
+		control.came()
+		control.carries(int64(len(c.streams)), c.requests)
+		now := time.Since(c.service.start)
+		at, status, refuse := control.due(now, delay)
+		if refuse {
+			return http2.StreamError{StreamID: s.id, Code: http2.ErrCodeRefusedStream}
+		}
+		s.status, delay = status, at-now
+	}
 	if delay <= 0 {
 		c.answer(s)
-		return
+		return nil
 	}
 	c.due.push(time.Since(c.service.start)+delay, s)
+	return nil
 }
 
 // data discards a part of a request body and hands the window back.
@@ -156,8 +167,9 @@ func (c *serviceConn) data(f *http2.DataFrame) error {
 		return http2.StreamError{StreamID: s.id, Code: http2.ErrCodeFlowControl}
 	}
 	if f.StreamEnded() {
-		c.complete(s)
-	} else if s.recvWindow < streamWindow/2 {
+		return c.complete(s)
+	}
+	if s.recvWindow < streamWindow/2 {
 		_ = c.framer.WriteWindowUpdate(s.id, uint32(streamWindow-s.recvWindow))
 		s.recvWindow = streamWindow
 		c.dirty = true
