@@ -11,9 +11,12 @@ import (
 // Measured is what a run says about the files; the zero value says nothing.
 type Measured struct {
 	Source string // the run directory; empty where there is none
-	Host   string // whose limits they are; empty: of every DestinationRule
-	Limits []MeasuredLimit
-	CPU    []MeasuredCPU
+	Host   string // whose limits and endpoints they are; empty: of every DestinationRule
+	// Endpoints is how many pods stand behind the host, whatever the files say; 0: as
+	// the files say.
+	Endpoints int64
+	Limits    []MeasuredLimit
+	CPU       []MeasuredCPU
 }
 
 // MeasuredLimit is a limit of a connection pool that fits the measured load.

@@ -182,7 +182,7 @@ proves the recommendation with another run.`,
 	app := &app{process}
 	root.AddCommand(
 		app.sizeCommand(), app.runCommand(), app.analyzeCommand(), app.reportCommand(),
-		app.compareCommand(), app.abCommand(), app.historyCommand(), app.fitCommand(), app.auditCommand(),
+		app.compareCommand(), app.abCommand(), app.historyCommand(), app.fitCommand(), app.auditCommand(), app.breakerCommand(),
 		app.scenarioCommand(), app.labCommand(), app.versionCommand(),
 	)
 	return root

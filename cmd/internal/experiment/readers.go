@@ -1,0 +1,155 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/sailplan-io/sailplan/analysis/breaker"
+	"github.com/sailplan-io/sailplan/loadgen/sampler"
+	"github.com/sailplan-io/sailplan/scenarios/lab"
+)
+
+type histogram = hdrhistogram.Histogram
+
+// lookEvery is how often the proxies of a bench are looked at.
+const lookEvery = 40 * time.Millisecond
+
+// values are counters and gauges by name.
+type values map[string]float64
+
+// since returns by how much each value is above an earlier one.
+func (v values) since(before values) values {
+	rose := make(values, len(v))
+	for name, now := range v {
+		rose[name] = now - before[name]
+	}
+	return rose
+}
+
+func (v values) add(more map[string]float64) {
+	for name, n := range more {
+		v[name] += n
+	}
+}
+
+// readout is what the proxies of a bench said at one instant.
+type readout struct {
+	clients, servers values // all of a kind together
+	cpu              values // seconds by component
+	busiest          float64
+}
+
+// readers read the proxies of a bench.
+type readers struct {
+	clients, servers []*sampler.Counters
+	members          []lab.Member
+}
+
+func newReaders(members []lab.Member) (readers, error) {
+	r := readers{members: members}
+	for _, m := range members {
+		if m.AdminURL == "" {
+			continue
+		}
+		counters, err := sampler.NewCounters(sampler.Target{AdminURL: m.AdminURL, Cluster: m.Cluster})
+		if err != nil {
+			r.close()
+			return readers{}, fmt.Errorf("reading %s-%d: %w", m.Component, m.Replica, err)
+		}
+		if m.Component == lab.ComponentGateway {
+			r.clients = append(r.clients, counters)
+		} else {
+			r.servers = append(r.servers, counters)
+		}
+	}
+	return r, nil
+}
+
+func (r *readers) close() {
+	for _, c := range append(r.clients, r.servers...) {
+		c.Close()
+	}
+}
+
+// read asks all proxies, and what their processes used.
+func (r *readers) read(ctx context.Context) (readout, error) {
+	out, err := r.look(ctx)
+	if err != nil {
+		return out, err
+	}
+	for _, m := range r.members {
+		used, err := sampler.CPUSeconds(m.PID)
+		if err != nil {
+			return out, fmt.Errorf("reading %s-%d: %w", m.Component, m.Replica, err)
+		}
+		out.cpu[m.Component] += used
+	}
+	return out, nil
+}
+
+func (r *readers) look(ctx context.Context) (readout, error) {
+	out := readout{clients: values{}, servers: values{}, cpu: values{}}
+	for _, c := range r.clients {
+		found, _, err := c.Read(ctx)
+		if err != nil {
+			return out, err
+		}
+		out.clients.add(found)
+	}
+	for _, c := range r.servers {
+		found, _, err := c.Read(ctx)
+		if err != nil {
+			return out, err
+		}
+		out.servers.add(found)
+		out.busiest = max(out.busiest, found["upstream_rq_active"])
+	}
+	return out, nil
+}
+
+// watch looks until ctx ends and returns what it saw; found is told each point.
+func (r *readers) watch(ctx context.Context, first readout, begin time.Time, found func(breaker.Point)) (points []breaker.Point, unread int) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		now, err := r.look(ctx)
+		switch {
+		case ctx.Err() != nil || errors.Is(err, context.Canceled):
+			return points, unread
+		case err != nil:
+			unread++
+		default:
+			points = append(points, pointOf(now, first, time.Since(begin)))
+			found(points[len(points)-1])
+		}
+		select {
+		case <-ctx.Done():
+			return points, unread
+		case <-ticker.C:
+		}
+	}
+}
+
+func pointOf(now, first readout, at time.Duration) breaker.Point {
+	gauges := now.clients
+	rose := now.clients.since(first.clients)
+	served := now.servers.since(first.servers)
+	return breaker.Point{
+		Seconds:     at.Seconds(),
+		InFlight:    gauges["upstream_rq_active"],
+		Pending:     gauges["upstream_rq_pending_active"],
+		Connections: gauges["upstream_cx_active"],
+		Shed:        rose["upstream_rq_active_overflow"] + rose["upstream_rq_pending_overflow"],
+		Errors:      rose["upstream_rq_5xx"],
+		Retries:     rose["upstream_rq_retry"],
+		Ejected:     gauges["outlier_detection.ejections_active"],
+		Ejections:   rose["outlier_detection.ejections_enforced_total"],
+		Overflows:   rose["outlier_detection.ejections_overflow"],
+		Server:      now.busiest,
+		ServerShed:  served["upstream_rq_active_overflow"] + served["upstream_rq_pending_overflow"],
+	}
+}

@@ -1,0 +1,230 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/sailplan-io/sailplan/analysis/breaker"
+	"github.com/sailplan-io/sailplan/analysis/quantity"
+	"github.com/sailplan-io/sailplan/scenarios/audit"
+)
+
+// Effective is the document of the effective policy for a destination.
+func Effective(r breaker.Report) Document {
+	d := Document{Title: "Policy for " + destinationName(r), Evidence: Note{Info, "Read from the files; nothing was tried."}}
+	s := Section{Title: "Effective policy", Blocks: breakerNotes(r)}
+	s.Blocks = append(s.Blocks, settingTables(r)...)
+	d.add(s)
+	return d
+}
+
+func destinationName(r breaker.Report) string {
+	name := r.Host
+	if r.Subset != "" {
+		name += ", subset " + r.Subset
+	}
+	if r.Port != 0 {
+		name += fmt.Sprintf(", port %d", r.Port)
+	}
+	return name
+}
+
+func breakerNotes(r breaker.Report) []Block {
+	var blocks []Block
+	for _, note := range r.Notes {
+		blocks = append(blocks, Note{Info, endSentence(note)})
+	}
+	return blocks
+}
+
+// settingTables have the policy of each side.
+func settingTables(r breaker.Report) []Block {
+	var blocks []Block
+	for _, side := range []struct {
+		side    breaker.Side
+		caption string
+	}{
+		{breaker.Client, "At each client's Envoy, a gateway or a sidecar, over all endpoints together"},
+		{breaker.Server, "At each endpoint's sidecar, over all clients together: the pool applies inbound too"},
+	} {
+		t := Table{Caption: side.caption, Columns: []Column{{Title: "Field"}, {Title: "Value", Right: true, Strong: true}, {Title: "From"}}}
+		for _, s := range r.Settings {
+			if s.Side == side.side {
+				row := Row{Cells: []string{s.Field, s.Text(), s.Source}}
+				if s.Set {
+					row.Level = Good
+				}
+				t.Rows = append(t.Rows, row)
+			}
+		}
+		blocks = append(blocks, t)
+	}
+	return blocks
+}
+
+// Breaker is the document of the trials of a circuit breaker: the answer, each trial
+// with what was expected and what was observed, the findings with their fixes, how
+// it went over time, and the policy that was tried.
+func Breaker(r breaker.Report) Document {
+	d := Document{Title: "Circuit breaker of " + destinationName(r), Evidence: Note{Info, breakerEvidence(r)}}
+	answer := Section{Title: "Answer", Blocks: []Block{breakerVerdict(r)}}
+	if r.Fast {
+		answer.Blocks = append(answer.Blocks, Note{Warning, "The policy's times were shortened (--fast): what each trial used stands in it, and times that are given are of the shortened policy."})
+	}
+	answer.Blocks = append(answer.Blocks, breakerNotes(r)...)
+	d.add(answer)
+	d.add(trialSection(r))
+	d.add(breakerFindings(r))
+	d.add(timelineSection(r))
+	d.add(Section{Title: "Effective policy", Detail: true, Blocks: settingTables(r)})
+	return d
+}
+
+func breakerEvidence(r breaker.Report) string {
+	return fmt.Sprintf("Real Envoy %s on this machine, %s and %s each, in front of the lab's test service. An Istio proxy with telemetry costs more, and trips at the same limits.",
+		r.Envoy, counted(r.Endpoints, "endpoint"), counted(r.Workers, "worker thread"))
+}
+
+func breakerVerdict(r breaker.Report) Verdict {
+	failed, unknown := r.Number(breaker.Fail), r.Number(breaker.NotMeasurable)
+	v := Verdict{Level: Good, Status: Passed, Text: fmt.Sprintf("The policy does what it says: %s passed", counted(r.Number(breaker.Pass), "trial"))}
+	switch {
+	case len(r.Trials) == 0:
+		return Verdict{Level: Warning, Status: Skipped, Text: "There is nothing to try", Detail: "The policy sets no limit and no outlier detection."}
+	case failed > 0:
+		v.Level, v.Status = Bad, Failed
+		v.Text = fmt.Sprintf("The policy does not do what it says: %d of %s failed", failed, counted(len(r.Trials), "trial"))
+	case unknown > 0:
+		v.Level, v.Status = Warning, Unknown
+		v.Text = fmt.Sprintf("%d of %s could not be measured, the others passed", unknown, counted(len(r.Trials), "trial"))
+	}
+	for _, t := range r.Trials {
+		if t.Verdict == breaker.Fail {
+			v.Detail = strings.TrimSpace(v.Detail + " " + endSentence(first([]string{t.Name})+": "+t.Reason))
+		}
+	}
+	return v
+}
+
+func trialStatus(v breaker.Verdict) Status {
+	switch v {
+	case breaker.Pass:
+		return Passed
+	case breaker.Fail:
+		return Failed
+	case breaker.NotMeasurable:
+	}
+	return Unknown
+}
+
+func trialSection(r breaker.Report) Section {
+	t := Table{Columns: []Column{{Title: "Trial", Strong: true}, {Title: "Limit", Right: true}, {Title: "Verdict"}, {Title: "Took", Right: true}, {Title: "What", Prose: true}}}
+	var items []Check
+	for _, trial := range r.Trials {
+		status := trialStatus(trial.Verdict)
+		add := func(continues bool, cells ...string) {
+			t.Rows = append(t.Rows, Row{Level: status.Level(), Continues: continues, Cells: cells})
+		}
+		add(false, trial.Name, fmt.Sprint(trial.Limit), string(trial.Verdict), quantity.Duration(trial.Seconds), "expected: "+trial.Expected)
+		if trial.Observed != "" {
+			add(true, trial.Name, "", "", "", "observed: "+trial.Observed)
+		}
+		if trial.Reason != "" {
+			add(true, trial.Name, "", "", "", "because: "+trial.Reason)
+		}
+		text := "expected: " + trial.Expected
+		for _, more := range []string{trial.Observed, trial.Reason} {
+			if more != "" {
+				text += "; " + more
+			}
+		}
+		items = append(items, Check{trial.Name, status, text})
+	}
+	s := Section{Title: "Trials", Blocks: []Block{t}}
+	if len(items) > 0 {
+		s.Blocks = append(s.Blocks, Checks{"trials", items})
+	}
+	return s
+}
+
+// breakerFindings has what an audit of the files says, the worst first.
+func breakerFindings(r breaker.Report) Section {
+	s := Section{Title: "Findings"}
+	for _, severity := range []audit.Severity{audit.Error, audit.Warning, audit.Info} {
+		part := findingsOf(r.Findings, severity, "")
+		s.Blocks = append(s.Blocks, part.Blocks...)
+	}
+	return s
+}
+
+// timelineSection draws what was in flight, shed and ejected as the trials went.
+func timelineSection(r breaker.Report) Section {
+	x := Axis{Label: "time since the first trial", Unit: "s"}
+	inFlight := Line{Name: "in flight at a client", Color: colorFirst}
+	waiting := Line{Name: "waiting for a connection", Color: colorSecond}
+	server := Line{Name: "in flight at the busiest sidecar", Color: colorThird}
+	shed := Line{Name: "shed by limits", Color: colorFirst}
+	errors := Line{Name: "answers of 5xx", Color: colorSecond}
+	ejected := Line{Name: "endpoints ejected", Color: colorFirst}
+	var markers []Marker
+	for _, trial := range r.Trials {
+		if len(trial.Timeline) == 0 {
+			continue
+		}
+		points := thinned(trial.Timeline)
+		markers = append(markers, marker(trial.Name, points[0].Seconds))
+		for i, p := range points {
+			inFlight.Points = append(inFlight.Points, bare(p.Seconds, p.InFlight))
+			waiting.Points = append(waiting.Points, bare(p.Seconds, p.Pending))
+			server.Points = append(server.Points, bare(p.Seconds, p.Server))
+			ejected.Points = append(ejected.Points, bare(p.Seconds, p.Ejected))
+			if i == 0 {
+				continue
+			}
+			before := points[i-1]
+			if over := p.Seconds - before.Seconds; over > 0 && p.Errors >= before.Errors {
+				shed.Points = append(shed.Points, bare(p.Seconds, (p.Shed+p.ServerShed-before.Shed-before.ServerShed)/over))
+				errors.Points = append(errors.Points, bare(p.Seconds, (p.Errors-before.Errors)/over))
+			}
+		}
+		end := points[len(points)-1].Seconds
+		for _, line := range []*Line{&inFlight, &waiting, &server, &shed, &errors, &ejected} {
+			line.gap(end)
+		}
+	}
+	s := Section{Title: "How it went"}
+	for _, series := range []Series{
+		{Title: "Requests at the proxies", X: x, Y: Axis{Label: "requests"}, Lines: drawn(inFlight, waiting, server), Markers: markers},
+		{Title: "What went wrong, by second", X: x, Y: Axis{Label: "rate", Unit: "/s"}, Lines: drawn(shed, errors), Markers: markers},
+		{Title: "Ejected endpoints", X: x, Y: Axis{Label: "endpoints"}, Lines: drawn(ejected), Markers: markers},
+	} {
+		if len(series.Lines) > 0 {
+			s.Blocks = append(s.Blocks, series)
+		}
+	}
+	return s
+}
+
+// drawnPoints is about how many points of a trial are drawn.
+const drawnPoints = 250
+
+// thinned leaves out points where there are more than a chart can show; the first and
+// the last stay.
+func thinned(points []breaker.Point) []breaker.Point {
+	step := (len(points) + drawnPoints - 1) / drawnPoints
+	if step <= 1 {
+		return points
+	}
+	var kept []breaker.Point
+	for i := 0; i < len(points)-1; i += step {
+		kept = append(kept, points[i])
+	}
+	return slices.Concat(kept, points[len(points)-1:])
+}
+
+// marker is a vertical line where something begins.
+func marker(label string, at float64) Marker {
+	return Marker{Label: label, At: at, Low: math.NaN(), High: math.NaN(), Color: colorMuted}
+}
