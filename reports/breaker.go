@@ -78,6 +78,7 @@ func Breaker(r breaker.Report) Document {
 	d.add(trialSection(r))
 	d.add(breakerFindings(r))
 	d.add(timelineSection(r))
+	d.add(trialChecks(r))
 	d.add(Section{Title: "Effective policy", Detail: true, Blocks: settingTables(r)})
 	return d
 }
@@ -102,7 +103,7 @@ func breakerVerdict(r breaker.Report) Verdict {
 	}
 	for _, t := range r.Trials {
 		if t.Verdict == breaker.Fail {
-			v.Detail = strings.TrimSpace(v.Detail + " " + endSentence(first([]string{t.Name})+": "+t.Reason))
+			v.Detail = strings.TrimSpace(v.Detail + " " + endSentence(t.Name+": "+t.Reason))
 		}
 	}
 	return v
@@ -120,33 +121,43 @@ func trialStatus(v breaker.Verdict) Status {
 }
 
 func trialSection(r breaker.Report) Section {
-	t := Table{Columns: []Column{{Title: "Trial", Strong: true}, {Title: "Limit", Right: true}, {Title: "Verdict"}, {Title: "Took", Right: true}, {Title: "What", Prose: true}}}
-	var items []Check
+	t := Table{Columns: []Column{{Title: "Trial", Strong: true}, {Title: "Verdict"}, {Title: "What", Prose: true}}}
 	for _, trial := range r.Trials {
 		status := trialStatus(trial.Verdict)
 		add := func(continues bool, cells ...string) {
 			t.Rows = append(t.Rows, Row{Level: status.Level(), Continues: continues, Cells: cells})
 		}
-		add(false, trial.Name, fmt.Sprint(trial.Limit), string(trial.Verdict), quantity.Duration(trial.Seconds), "expected: "+trial.Expected)
+		name := trial.Name
+		if trial.Limit != nil {
+			name += fmt.Sprintf(" (%v)", trial.Limit)
+		}
+		add(false, name, string(trial.Verdict), "expected: "+trial.Expected)
 		if trial.Observed != "" {
-			add(true, trial.Name, "", "", "", "observed: "+trial.Observed)
+			add(true, name, "", "observed: "+trial.Observed+", in "+quantity.Duration(trial.Seconds))
 		}
 		if trial.Reason != "" {
-			add(true, trial.Name, "", "", "", "because: "+trial.Reason)
+			add(true, name, "", "because: "+trial.Reason)
 		}
+	}
+	return section("Trials", t)
+}
+
+// trialChecks are the cases of a JUnit file: one a trial.
+func trialChecks(r breaker.Report) Section {
+	var items []Check
+	for _, trial := range r.Trials {
 		text := "expected: " + trial.Expected
 		for _, more := range []string{trial.Observed, trial.Reason} {
 			if more != "" {
 				text += "; " + more
 			}
 		}
-		items = append(items, Check{trial.Name, status, text})
+		items = append(items, Check{trial.Name, trialStatus(trial.Verdict), text})
 	}
-	s := Section{Title: "Trials", Blocks: []Block{t}}
-	if len(items) > 0 {
-		s.Blocks = append(s.Blocks, Checks{"trials", items})
+	if len(items) == 0 {
+		return Section{}
 	}
-	return s
+	return Section{Title: "Checks", Detail: true, Blocks: []Block{Checks{"trials", items}}}
 }
 
 // breakerFindings has what an audit of the files says, the worst first.

@@ -41,8 +41,8 @@ const (
 
 // What a lab on one machine can do.
 const (
-	mostRate     = 2000.0          // requests a second
-	mostInFlight = 8000.0          // requests at once
+	mostRate     = 1500.0          // requests a second, through one proxy
+	chainRate    = 700.0           // and through two, with TLS between them
 	longestHold  = 4 * time.Second // of an answer
 	shortestHold = 300 * time.Millisecond
 	longestTrial = 10 * time.Minute
@@ -88,15 +88,24 @@ func (s Setup) tolerance(limit float64) float64 {
 
 // holdFor returns how long answers have to be held so that so many are in flight at
 // a rate that the lab can send, and that rate.
-func holdFor(inFlight float64) (hold time.Duration, rate float64) {
-	seconds := min(max(shortestHold.Seconds(), inFlight/mostRate), longestHold.Seconds())
-	return time.Duration(seconds * float64(time.Second)), inFlight / seconds
+func (b Bench) holdFor(inFlight float64) (hold time.Duration, rate float64) {
+	length := math.Min(math.Max(shortestHold.Seconds(), inFlight/b.mostRate()), longestHold.Seconds())
+	return seconds(length), inFlight / length
 }
 
-// tooMany says why a number in flight is beyond the lab; empty when it is not.
-func tooMany(inFlight float64) string {
-	if inFlight > mostInFlight {
-		return fmt.Sprintf("the load generator cannot exceed the limit: that takes %.0f requests in flight, and on one machine no more than %.0f are sent", inFlight, mostInFlight)
+// mostRate is what a bench can be sent without being short of processors, on a
+// machine that other programs use too.
+func (b Bench) mostRate() float64 {
+	if b.Direct {
+		return mostRate
+	}
+	return chainRate
+}
+
+// tooMany says why a number in flight is beyond a bench; empty when it is not.
+func (b Bench) tooMany(inFlight float64) string {
+	if most := math.Floor(b.mostRate() * longestHold.Seconds()); inFlight > most {
+		return fmt.Sprintf("the load generator cannot exceed the limit: that takes %.0f requests in flight, and on one machine no more than %.0f are sent", inFlight, most)
 	}
 	return ""
 }

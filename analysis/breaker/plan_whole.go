@@ -40,10 +40,10 @@ func (s Setup) asWritten() []Trial {
 	b.Client, b.Server = s.Client, s.Server
 	b.HTTP1 = s.Protocol == HTTP1
 	t := Trial{
-		Name: "the whole policy below its limits", Field: "trafficPolicy", Side: Client, Limit: none,
+		Name: "the whole policy below its limits", Field: "trafficPolicy", Side: Client,
 		Expected: fmt.Sprintf("with the whole policy at clients and sidecars, and %.0f requests in flight, all are answered", want),
 	}
-	hold, rate := holdFor(want)
+	hold, rate := b.holdFor(want)
 	// A pool that fills slowly is not overrun while it does.
 	t.Parts = []Part{{b, []Step{
 		{Name: "warm-up", Faults: all(b, Fault{Hold: 20 * time.Millisecond}), Load: load(math.Min(rate, 20), want, 10*time.Second), For: time.Second},

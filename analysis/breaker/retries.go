@@ -44,7 +44,7 @@ func (s Setup) retryTrial(n float64) Trial {
 	t := Trial{
 		Name: "maxRetries", Field: fieldRetries, Side: Client, Limit: uint32(n),
 		Expected:   fmt.Sprintf("a client has %.0f retries in flight; what would be one more gets the endpoint's error instead", n),
-		Impossible: tooMany(2 * wanted),
+		Impossible: b.tooMany(2 * wanted),
 	}
 	bad := Fault{Hold: hold, Status: 500}
 	t.Parts = []Part{{b, []Step{
