@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"math"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -77,6 +78,7 @@ const (
 // Fault is how an endpoint behaves.
 type Fault struct {
 	Hold    time.Duration // of every answer
+	Random  bool          // times lie evenly between half and one and a half of Hold
 	Status  int           // 0: 200
 	Slots   int           // requests worked on at once; 0: any number
 	Network Network
@@ -244,6 +246,21 @@ func (f Facts) within(d time.Duration) int64 {
 		}
 	}
 	return n
+}
+
+// meanAbove returns the mean of the answers that took longer than d.
+func (f Facts) meanAbove(d time.Duration) time.Duration {
+	if f.Latency == nil {
+		return 0
+	}
+	sum, n := 0.0, int64(0)
+	for _, bar := range f.Latency.Distribution() {
+		if bar.Count > 0 && bar.From > int64(d) {
+			sum += float64(bar.From+bar.To) / 2 * float64(bar.Count)
+			n += bar.Count
+		}
+	}
+	return time.Duration(sum / math.Max(1, float64(n)))
 }
 
 // slowest returns the longest answer.

@@ -29,6 +29,7 @@ const (
 // zero Fault is none: the service answers as it was configured.
 type Fault struct {
 	Hold    time.Duration `json:"hold,omitempty"`    // every answer takes so long, instead of the configured latency
+	Random  bool          `json:"random,omitempty"`  // times lie evenly between half and one and a half of Hold
 	Status  int           `json:"status,omitempty"`  // of every answer, instead of 200
 	Refuse  bool          `json:"refuse,omitempty"`  // HTTP/2 streams are reset with REFUSED_STREAM
 	Slots   int           `json:"slots,omitempty"`   // requests that are worked on at once, others wait in order; 0: any number

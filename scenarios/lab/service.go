@@ -46,7 +46,7 @@ func Serve(ctx context.Context, config ServiceConfig) error {
 		if err != nil {
 			return err
 		}
-		s.control = newControl(s.start)
+		s.control = newControl(s.start, config)
 		return controlled(ctx, s, config)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -17,9 +18,10 @@ import (
 type control struct {
 	start time.Time
 
-	mu    sync.Mutex // guards fault and slots
-	fault Fault
-	free  []time.Duration // by slot: when it is free again, since start
+	mu     sync.Mutex // guards what follows
+	random *rand.Rand
+	fault  Fault
+	free   []time.Duration // by slot: when it is free again, since start
 
 	requests, answered, abandoned atomic.Int64
 	accepted, mostRequests        atomic.Int64
@@ -44,7 +46,9 @@ func raise(to *atomic.Int64, n int64) {
 	}
 }
 
-func newControl(start time.Time) *control { return &control{start: start} }
+func newControl(start time.Time, config ServiceConfig) *control {
+	return &control{start: start, random: rand.New(rand.NewPCG(config.Seed, ^uint64(config.Replica)))}
+}
 
 // due returns when the answer to a request that came in now has to go, and with
 // what status; ordinary is the delay without a fault. A slot that is taken stays
@@ -53,8 +57,11 @@ func (c *control) due(now, ordinary time.Duration) (at time.Duration, status int
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	hold := c.fault.Hold
-	if hold == 0 {
+	switch {
+	case hold == 0:
 		hold = ordinary
+	case c.fault.Random:
+		hold = time.Duration((0.5 + c.random.Float64()) * float64(hold))
 	}
 	begin := now
 	if len(c.free) > 0 {

@@ -69,7 +69,7 @@ func (b *bench) mend(ctx context.Context) error {
 func (b *bench) set(ctx context.Context, faults []breaker.Fault) error {
 	var errs []error
 	for i, f := range faults {
-		errs = append(errs, b.lab.SetFault(ctx, i, lab.Fault{Hold: f.Hold, Status: f.Status, Slots: f.Slots, Network: lab.Network(f.Network)}))
+		errs = append(errs, b.lab.SetFault(ctx, i, lab.Fault{Hold: f.Hold, Random: f.Random, Status: f.Status, Slots: f.Slots, Network: lab.Network(f.Network)}))
 	}
 	return errors.Join(errs...)
 }

@@ -1,0 +1,133 @@
+package experiment_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/sailplan-io/sailplan/analysis/breaker"
+	"github.com/sailplan-io/sailplan/cmd/internal/experiment"
+	"github.com/sailplan-io/sailplan/scenarios/lab"
+	"github.com/sailplan-io/sailplan/scenarios/mesh"
+)
+
+// childWord makes the test binary a child of a lab, as the hidden subcommand does
+// with the program.
+const childWord = "lab-child"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == childWord {
+		if err := lab.Child(context.Background(), os.Args[2:], os.Stdout, os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// envoy returns the path of a real Envoy, or ends the test without one.
+func envoy(t *testing.T) string {
+	t.Helper()
+	found, err := lab.FindEnvoy(lab.EnvoyPlaces{Environment: os.Getenv("SAILPLAN_ENVOY"), SearchPath: os.Getenv("PATH")})
+	if err != nil {
+		if slices.Contains(strings.Split(os.Getenv("SAILPLAN_TEST_REQUIRE"), ","), "envoy") {
+			t.Fatalf("envoy is required: %v", err)
+		}
+		t.Skipf("no envoy: %v", err)
+	}
+	return found.Path
+}
+
+// row is a policy of testdata with what real Envoy was seen to do.
+type row struct {
+	setup         breaker.Setup
+	trial         string
+	verdict       breaker.Verdict
+	seen, because *regexp.Regexp
+}
+
+// readRow reads a policy and the comments above it.
+func readRow(t *testing.T, file string) row {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := mesh.Parse(filepath.Base(file), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := mesh.EffectiveFor(objects, "", "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := row{setup: breaker.Setup{Client: policy, Server: policy, Workers: 2, Protocol: breaker.HTTP2, Fast: true}}
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(strings.TrimPrefix(line, "# "), ": ")
+		value = strings.TrimSpace(value)
+		switch {
+		case !strings.HasPrefix(line, "# "):
+		case key == "endpoints":
+			if r.setup.Endpoints, err = strconv.Atoi(value); err != nil {
+				t.Fatal(err)
+			}
+		case key == "protocol":
+			r.setup.Protocol = breaker.Protocol(value)
+		case key == "trial":
+			r.trial = value
+		case key == "verdict":
+			r.verdict = breaker.Verdict(value)
+		case key == "seen":
+			r.seen = regexp.MustCompile(value)
+		case key == "because":
+			r.because = regexp.MustCompile(value)
+		}
+	}
+	if r.setup.Endpoints == 0 || r.trial == "" || r.verdict == "" || r.seen == nil && r.because == nil {
+		t.Fatalf("%s does not say what was seen", file)
+	}
+	return r
+}
+
+// Each policy of testdata is put on real Envoys, and does what they were seen to do
+// when it was written.
+func TestPoliciesOnEnvoy(t *testing.T) {
+	path := envoy(t)
+	files, err := filepath.Glob("testdata/breaker/*.yaml")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("got %d policies, %v, want at least 20", len(files), err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			t.Parallel()
+			r := readRow(t, file)
+			trials, err := breaker.Select(breaker.Plan(r.setup), []string{r.trial})
+			if err != nil || len(trials) != 1 {
+				t.Fatalf("got %d trials of %q, %v, want one", len(trials), r.trial, err)
+			}
+			facts, err := experiment.Breaker(t.Context(), experiment.BreakerOptions{
+				Trials: trials, EnvoyPath: path, StateDir: t.TempDir(), Self: []string{self, childWord}, Seed: 1,
+				Note: func(string) {}, Done: func(breaker.Result) {},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := facts.Results[0]
+			if got.Verdict != r.verdict || r.seen != nil && !r.seen.MatchString(got.Observed) || r.because != nil && !r.because.MatchString(got.Reason) {
+				t.Errorf("%s: got %s, observed %q, because %q;\nwant %s, observed %v, because %v", got.Name, got.Verdict, got.Observed, got.Reason, r.verdict, r.seen, r.because)
+			}
+			t.Logf("%s in %.1f s: %s %s", got.Verdict, got.Seconds, got.Observed, got.Reason)
+		})
+	}
+}
