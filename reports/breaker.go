@@ -75,7 +75,8 @@ func Breaker(r breaker.Report) Document {
 	}
 	answer.Blocks = append(answer.Blocks, breakerNotes(r)...)
 	d.add(answer)
-	d.add(trialSection(r))
+	d.add(resultSection("Trials", "Trial", r.Trials))
+	d.add(resultSection("The settings against the peak", "Judgement", r.Judgements))
 	d.add(breakerFindings(r))
 	d.add(timelineSection(r))
 	d.add(trialChecks(r))
@@ -89,19 +90,23 @@ func breakerEvidence(r breaker.Report) string {
 }
 
 func breakerVerdict(r breaker.Report) Verdict {
+	what := counted(len(r.Trials), "trial")
+	if n := len(r.Judgements); n > 0 {
+		what += " and " + counted(n, "judgement")
+	}
 	failed, unknown := r.Number(breaker.Fail), r.Number(breaker.NotMeasurable)
-	v := Verdict{Level: Good, Status: Passed, Text: fmt.Sprintf("The policy does what it says: %s passed", counted(r.Number(breaker.Pass), "trial"))}
+	v := Verdict{Level: Good, Status: Passed, Text: fmt.Sprintf("The policy does what it says: %s passed", what)}
 	switch {
-	case len(r.Trials) == 0:
+	case len(r.All()) == 0:
 		return Verdict{Level: Warning, Status: Skipped, Text: "There is nothing to try", Detail: "The policy sets no limit and no outlier detection."}
 	case failed > 0:
 		v.Level, v.Status = Bad, Failed
-		v.Text = fmt.Sprintf("The policy does not do what it says: %d of %s failed", failed, counted(len(r.Trials), "trial"))
+		v.Text = fmt.Sprintf("The policy does not do what it says: %d of %s failed", failed, what)
 	case unknown > 0:
 		v.Level, v.Status = Warning, Unknown
-		v.Text = fmt.Sprintf("%d of %s could not be measured, the others passed", unknown, counted(len(r.Trials), "trial"))
+		v.Text = fmt.Sprintf("%d of %s could not be measured, the others passed", unknown, what)
 	}
-	for _, t := range r.Trials {
+	for _, t := range r.All() {
 		if t.Verdict == breaker.Fail {
 			v.Detail = strings.TrimSpace(v.Detail + " " + endSentence(t.Name+": "+t.Reason))
 		}
@@ -120,9 +125,10 @@ func trialStatus(v breaker.Verdict) Status {
 	return Unknown
 }
 
-func trialSection(r breaker.Report) Section {
-	t := Table{Columns: []Column{{Title: "Trial", Strong: true}, {Title: "Verdict"}, {Title: "What", Prose: true}}}
-	for _, trial := range r.Trials {
+// resultSection has what was expected and what was observed, one by one.
+func resultSection(title, column string, results []breaker.Result) Section {
+	t := Table{Columns: []Column{{Title: column, Strong: true}, {Title: "Verdict"}, {Title: "What", Prose: true}}}
+	for _, trial := range results {
 		status := trialStatus(trial.Verdict)
 		add := func(continues bool, cells ...string) {
 			t.Rows = append(t.Rows, Row{Level: status.Level(), Continues: continues, Cells: cells})
@@ -133,19 +139,26 @@ func trialSection(r breaker.Report) Section {
 		}
 		add(false, name, string(trial.Verdict), "expected: "+trial.Expected)
 		if trial.Observed != "" {
-			add(true, name, "", "observed: "+trial.Observed+", in "+quantity.Duration(trial.Seconds))
+			add(true, name, "", "observed: "+trial.Observed+took(trial.Seconds))
 		}
 		if trial.Reason != "" {
 			add(true, name, "", "because: "+trial.Reason)
 		}
 	}
-	return section("Trials", t)
+	return section(title, t)
 }
 
-// trialChecks are the cases of a JUnit file: one a trial.
+func took(seconds float64) string {
+	if seconds == 0 {
+		return ""
+	}
+	return ", in " + quantity.Duration(seconds)
+}
+
+// trialChecks are the cases of a JUnit file: one a trial, or judgement.
 func trialChecks(r breaker.Report) Section {
 	var items []Check
-	for _, trial := range r.Trials {
+	for _, trial := range r.All() {
 		text := "expected: " + trial.Expected
 		for _, more := range []string{trial.Observed, trial.Reason} {
 			if more != "" {

@@ -27,6 +27,7 @@ type Setup struct {
 	Workers        int // threads of each client's Envoy, at least 1
 	Protocol       Protocol
 	Retries        *Retries // of the route to the destination; nil: Istio's default
+	Peak           *Peak    // that the settings are judged against; nil: not known
 	Fast           bool     // times are shortened
 }
 
@@ -53,7 +54,7 @@ const (
 func Plan(s Setup) []Trial {
 	s.Endpoints, s.Workers = max(1, s.Endpoints), max(1, s.Workers)
 	return slices.Concat(s.requests(), s.pending(), s.connections(), s.streams(), s.perConnection(),
-		s.retries(), s.connectTimeout(), s.idleTimeout(), s.ejections(), s.asWritten(), s.predictions())
+		s.retries(), s.connectTimeout(), s.idleTimeout(), s.ejections(), s.asWritten(), s.atPeak(), s.predictions())
 }
 
 // bench is one client in front of the endpoints, with nothing set.

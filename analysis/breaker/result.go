@@ -27,8 +27,10 @@ type Report struct {
 	// Effective has the client's values by field, and the server's behind "server.".
 	Effective map[string]Effective `json:"effective"`
 	Trials    []Result             `json:"trials"`
-	Findings  []audit.Finding      `json:"findings"`
-	Notes     []string             `json:"notes,omitempty"`
+	// Judgements hold the settings against a peak; empty without one.
+	Judgements []Result        `json:"judgements,omitempty"`
+	Findings   []audit.Finding `json:"findings"`
+	Notes      []string        `json:"notes,omitempty"`
 
 	Settings []Setting `json:"-"`
 }
@@ -49,10 +51,13 @@ func EffectiveOf(settings []Setting) map[string]Effective {
 	return effective
 }
 
-// Number returns how many trials came out so.
+// All returns trials and judgements.
+func (r Report) All() []Result { return slices.Concat(r.Trials, r.Judgements) }
+
+// Number returns how many trials and judgements came out so.
 func (r Report) Number(v Verdict) int {
 	n := 0
-	for _, t := range r.Trials {
+	for _, t := range r.All() {
 		if t.Verdict == v {
 			n++
 		}
@@ -60,7 +65,7 @@ func (r Report) Number(v Verdict) int {
 	return n
 }
 
-// Outcome is the verdict over all trials: a failure counts before what could not
+// Outcome is the verdict over all trials and judgements: a failure counts before what could not
 // be measured.
 func (r Report) Outcome() Verdict {
 	switch {

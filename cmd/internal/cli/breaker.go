@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/sailplan-io/sailplan/analysis/breaker"
 	"github.com/sailplan-io/sailplan/cmd/internal/experiment"
 	"github.com/sailplan-io/sailplan/cmd/internal/live"
+	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/reports"
 	"github.com/sailplan-io/sailplan/scenarios"
 	"github.com/sailplan-io/sailplan/scenarios/audit"
@@ -30,6 +32,10 @@ type breakerOptions struct {
 	endpoints      int
 	workers        int
 	protocol       string
+	peak           string
+	answerTime     time.Duration
+	clients        int
+	capacity       string
 	only           []string
 	printEffective bool
 	fast           bool
@@ -58,11 +64,16 @@ Times are those of the policy, so a trial of an ejection takes minutes; --fast s
 them, and the report says so. It leaves a folder with report.html, report.md and
 breaker.json.
 
-Exit code: 0 all hold, 3 a trial failed, 4 something could not be measured, 2 files that
+With --peak the settings are judged too: whether they trip in normal operation, how many
+errors a bad endpoint costs until it is out, whether the others then carry the load, and
+how much of an overload comes through.
+
+Exit code: 0 all hold, 3 a trial or a judgement failed, 4 something could not be measured, 2 files that
 cannot be used.`,
 		Example: `  sailplan breaker -f destination-rule.yaml --endpoints 3 --fast
   sailplan breaker -f deploy/production --host reviews --subset v2 --port 9080
   sailplan breaker -f destination-rule.yaml --print-effective
+  sailplan breaker -f destination-rule.yaml --peak 500/s --answer-time 80ms --clients 2
   sailplan breaker -f destination-rule.yaml --only outlier --endpoints 5
   sailplan breaker -f destination-rule.yaml --fast --json - --junit breaker.xml`,
 		Args: args(cobra.NoArgs),
@@ -77,6 +88,10 @@ cannot be used.`,
 	f.IntVar(&o.endpoints, "endpoints", 0, "how many endpoints the service has (default: what the files say, else 3)")
 	f.IntVar(&o.workers, "concurrency", 2, "worker threads of each Envoy")
 	f.StringVar(&o.protocol, "protocol", "", "http1 or http2: what the port speaks (default: what the files say, else http2)")
+	f.StringVar(&o.peak, "peak", "", "also judge the settings against this load: `RATE`, for instance 500/s, or a run directory that measured one")
+	f.DurationVar(&o.answerTime, "answer-time", 0, "how long an answer takes at the peak (default: that of the run, else 100ms)")
+	f.IntVar(&o.clients, "clients", 1, "Envoys that share the peak: replicas of the gateway, or pods that call")
+	f.StringVar(&o.capacity, "endpoint-capacity", "", "`RATE` that one endpoint carries, if it is known")
 	f.StringArrayVar(&o.only, "only", nil, "make only the trials whose name or field contains `TEXT`, any number of times")
 	f.BoolVar(&o.printEffective, "print-effective", false, "only print the effective policy, each value with the line that it comes from")
 	f.BoolVar(&o.fast, "fast", false, "shorten the policy's times")
@@ -222,7 +237,11 @@ func (a *app) destination(o breakerOptions) (destination, error) {
 	}
 	d.report.Settings = breaker.Settings(d.setup.Client, d.setup.Server)
 	d.report.Effective = breaker.EffectiveOf(d.report.Settings)
-	d.report.Findings = findingsOf(files, policy.Host, d.setup.Endpoints)
+	if err := d.peak(o); err != nil {
+		return d, err
+	}
+	d.report.Findings = d.setup.SafeFindings(findingsOf(files, policy.Host, d.setup.Endpoints))
+	d.report.Judgements = d.setup.Judge()
 	return d, nil
 }
 
@@ -264,6 +283,54 @@ func (d *destination) endpoints(o breakerOptions, known audit.Destination) error
 		d.report.Notes = append(d.report.Notes, fmt.Sprintf("%d endpoints are assumed, because the files do not say how many there are: --endpoints says it", n))
 	}
 	d.setup.Endpoints, d.report.Endpoints = n, n
+	return nil
+}
+
+// usualAnswer is how long an answer takes where nobody says it.
+const usualAnswer = 100 * time.Millisecond
+
+// peak reads the load that the settings are judged against.
+func (d *destination) peak(o breakerOptions) error {
+	if o.clients < 1 {
+		return fmt.Errorf("--clients %d: at least one", o.clients)
+	}
+	if o.peak == "" {
+		return nil
+	}
+	p := breaker.Peak{Source: "--peak"}
+	if info, err := os.Stat(o.peak); err == nil && info.IsDir() {
+		rec, err := record.Open(o.peak)
+		if err != nil {
+			return fmt.Errorf("--peak: %w", err)
+		}
+		if p, err = breaker.PeakOf(rec); err != nil {
+			return fmt.Errorf("--peak: %w", err)
+		}
+	} else {
+		rate, err := scenarios.ParseRate(o.peak)
+		if err != nil {
+			return fmt.Errorf("--peak: %w; or give a run directory", err)
+		}
+		p.RPS, p.AnswerSeconds = rate.RPS(), usualAnswer.Seconds()
+		if o.answerTime == 0 {
+			d.report.Notes = append(d.report.Notes, fmt.Sprintf("answers are assumed to take %s at the peak: --answer-time says it", usualAnswer))
+		}
+	}
+	if o.answerTime > 0 {
+		p.AnswerSeconds = o.answerTime.Seconds()
+	}
+	if o.answerTime < 0 || p.RPS <= 0 {
+		return errors.New("--peak and --answer-time have to be above zero")
+	}
+	if o.capacity != "" {
+		rate, err := scenarios.ParseRate(o.capacity)
+		if err != nil || rate.IsZero() {
+			return fmt.Errorf("--endpoint-capacity %q: a rate above zero, for instance 300/s", o.capacity)
+		}
+		p.CapacityRPS = rate.RPS()
+	}
+	p.Clients = o.clients
+	d.setup.Peak = &p
 	return nil
 }
 

@@ -39,6 +39,11 @@ func Breaker(ctx context.Context, o BreakerOptions) (facts BreakerFacts, err err
 		}
 		o.Note(fmt.Sprintf("trial %d of %d: %s", i+1, len(o.Trials), trial.Name))
 		result, err := t.try(ctx, trial)
+		if err == nil && result.Verdict == breaker.NotMeasurable && trial.Impossible == "" {
+			// What disturbs a measurement may be gone the second time.
+			o.Note("  once more: " + result.Reason)
+			result, err = t.try(ctx, trial)
+		}
 		if err != nil {
 			return facts, fmt.Errorf("trial of %s: %w", trial.Name, err)
 		}
