@@ -32,7 +32,7 @@ type Fault struct {
 	Random  bool          `json:"random,omitempty"`  // times lie evenly between half and one and a half of Hold
 	Status  int           `json:"status,omitempty"`  // of every answer, instead of 200
 	Refuse  bool          `json:"refuse,omitempty"`  // HTTP/2 streams are reset with REFUSED_STREAM
-	Slots   int           `json:"slots,omitempty"`   // requests that are worked on at once, others wait in order; 0: any number
+	Slots   int           `json:"slots,omitempty"`   // requests that are worked on at once, to their end; others wait in order, or are given up; 0: any number
 	Network Network       `json:"network,omitempty"` // connections that are open end when it changes
 	// Drop ends the connections that are open, once, and is no fault any more.
 	Drop bool `json:"drop,omitempty"`

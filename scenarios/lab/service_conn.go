@@ -67,6 +67,10 @@ type serviceConn struct {
 	closing       bool  // GOAWAY sent; ends when no stream is left
 	fatal         bool  // GOAWAY with an error sent; ends now
 	requests      int64 // that came in whole; counted where the service takes faults
+	working       int   // of its requests that have a slot
+
+	begunMu sync.Mutex // guards begun; taken after mu
+	begun   []*serviceStream
 }
 
 // serviceStream is one request and its answer.
@@ -77,8 +81,10 @@ type serviceStream struct {
 	answering  bool // the answer's headers are out
 	queued     bool // in ready
 	cancelled  bool
-	status     int   // of the answer; 0: 200
-	remaining  int64 // body bytes to send
+	status     int // of the answer; 0: 200
+	hold       time.Duration
+	waiter     *waiter // nil: it needs no slot
+	remaining  int64   // body bytes to send
 	sendWindow int64
 	recvWindow int64
 }
@@ -120,6 +126,11 @@ func (s *service) serveConn(ctx context.Context, nc net.Conn) {
 		defer c.mu.Unlock()
 		for id := range c.streams {
 			c.drop(id)
+		}
+		s.control.settled()
+		c.begin(0)
+		for range c.working {
+			s.control.leave()
 		}
 	}
 }
@@ -223,6 +234,9 @@ func (c *serviceConn) drop(id uint32) {
 		if c.service.control != nil && s.ended && !s.answering {
 			c.service.control.went(false)
 		}
+		if s.waiter != nil {
+			s.waiter.abandoned.Store(true)
+		}
 		s.cancelled = true
 		delete(c.streams, id)
 	}
@@ -303,12 +317,18 @@ func (c *serviceConn) flushLast() {
 
 // release starts the answers that are due.
 func (c *serviceConn) release(now time.Duration) {
+	c.begin(now)
 	for {
 		at, waiting := c.due.next()
 		if !waiting || at > now {
 			return
 		}
-		if s := c.due.pop(); !s.cancelled {
+		s := c.due.pop()
+		if s.waiter != nil {
+			c.working--
+			c.service.control.leave()
+		}
+		if !s.cancelled {
 			c.answer(s)
 		}
 	}

@@ -21,7 +21,8 @@ type control struct {
 	mu     sync.Mutex // guards what follows
 	random *rand.Rand
 	fault  Fault
-	free   []time.Duration // by slot: when it is free again, since start
+	busy   int // slots
+	queue  []*waiter
 
 	requests, answered, abandoned atomic.Int64
 	accepted, mostRequests        atomic.Int64
@@ -50,41 +51,69 @@ func newControl(start time.Time, config ServiceConfig) *control {
 	return &control{start: start, random: rand.New(rand.NewPCG(config.Seed, ^uint64(config.Replica)))}
 }
 
-// due returns when the answer to a request that came in now has to go, and with
-// what status; ordinary is the delay without a fault. A slot that is taken stays
-// taken also when the caller gives up, as in most services.
-func (c *control) due(now, ordinary time.Duration) (at time.Duration, status int, refuse bool) {
+// waiter is a request that needs a slot.
+type waiter struct {
+	start     func() // called once, when the slot is there; must not block
+	abandoned atomic.Bool
+}
+
+// treat returns how long a request that came in is to be worked on, and with what
+// status it ends; ordinary is the time without a fault. slots says that it has to
+// enter before it is worked on, and leave after.
+func (c *control) treat(ordinary time.Duration) (hold time.Duration, status int, refuse, slots bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	hold := c.fault.Hold
+	hold = c.fault.Hold
 	switch {
 	case hold == 0:
 		hold = ordinary
 	case c.fault.Random:
 		hold = time.Duration((0.5 + c.random.Float64()) * float64(hold))
 	}
-	begin := now
-	if len(c.free) > 0 {
-		first := 0
-		for i, at := range c.free {
-			if at < c.free[first] {
-				first = i
-			}
+	return hold, c.fault.Status, c.fault.Refuse, c.fault.Slots > 0
+}
+
+// enter gives a request the slot that is free, or lets it wait in the queue.
+func (c *control) enter(w *waiter) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue = append(c.queue, w)
+	c.next()
+}
+
+// leave gives a slot back. Work that has begun is done to its end also when its caller
+// has given up; what still waits and was given up is left out.
+func (c *control) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy--
+	c.next()
+}
+
+// settled returns when nothing that was given up before the call can begin any more.
+func (c *control) settled() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+}
+
+// next lets those that wait begin, as far as there are slots. The caller holds mu.
+func (c *control) next() {
+	for len(c.queue) > 0 && (c.fault.Slots == 0 || c.busy < c.fault.Slots) {
+		w := c.queue[0]
+		c.queue[0], c.queue = nil, c.queue[1:]
+		if !w.abandoned.Load() {
+			c.busy++
+			w.start()
 		}
-		begin = max(now, c.free[first])
-		c.free[first] = begin + hold
 	}
-	return begin + hold, c.fault.Status, c.fault.Refuse
 }
 
 // set puts a fault in force, except for its network.
 func (c *control) set(fault Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if fault.Slots != len(c.free) {
-		c.free = make([]time.Duration, fault.Slots)
-	}
 	c.fault = fault
+	c.next()
 }
 
 func (c *control) came() {

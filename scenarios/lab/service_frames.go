@@ -127,12 +127,16 @@ func (c *serviceConn) complete(s *serviceStream) error {
 		c.requests++
 		control.came()
 		control.carries(int64(len(c.streams)), c.requests)
-		now := time.Since(c.service.start)
-		at, status, refuse := control.due(now, delay)
-		if refuse {
+		hold, status, refuse, slots := control.treat(delay)
+		switch {
+		case refuse:
 			return http2.StreamError{StreamID: s.id, Code: http2.ErrCodeRefusedStream}
+		case slots:
+			s.status = status
+			c.await(s, hold)
+			return nil
 		}
-		s.status, delay = status, at-now
+		s.status, delay = status, hold
 	}
 	if delay <= 0 {
 		c.answer(s)
@@ -140,6 +144,30 @@ func (c *serviceConn) complete(s *serviceStream) error {
 	}
 	c.due.push(time.Since(c.service.start)+delay, s)
 	return nil
+}
+
+// await lets a request wait for a slot. Once it has one the writer takes it over.
+func (c *serviceConn) await(s *serviceStream, hold time.Duration) {
+	s.hold = hold
+	s.waiter = &waiter{start: func() {
+		c.begunMu.Lock()
+		c.begun = append(c.begun, s)
+		c.begunMu.Unlock()
+		c.signal()
+	}}
+	c.service.control.enter(s.waiter)
+}
+
+// begin takes over the requests that have got a slot.
+func (c *serviceConn) begin(now time.Duration) {
+	c.begunMu.Lock()
+	begun := c.begun
+	c.begun = nil
+	c.begunMu.Unlock()
+	for _, s := range begun {
+		c.working++
+		c.due.push(now+s.hold, s)
+	}
 }
 
 // data discards a part of a request body and hands the window back.

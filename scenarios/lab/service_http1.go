@@ -56,8 +56,8 @@ func (s *service) serveHTTP1(ctx context.Context, nc peekedConn) {
 		}
 		s.control.came()
 		s.control.carries(1, requests)
-		at, status, refuse := s.control.due(time.Since(s.start), s.delay.sample(random))
-		if refuse || !s.waitUntil(ctx, at) {
+		hold, status, refuse, slots := s.control.treat(s.delay.sample(random))
+		if refuse || !s.work(ctx, hold, slots) {
 			s.control.went(false)
 			return
 		}
@@ -69,14 +69,22 @@ func (s *service) serveHTTP1(ctx context.Context, nc peekedConn) {
 	}
 }
 
-// waitUntil waits for an instant since the service started; it returns false when
-// ctx ends first.
-func (s *service) waitUntil(ctx context.Context, at time.Duration) bool {
-	wait := at - time.Since(s.start)
-	if wait <= 0 {
-		return true
+// work takes the time of one request, in a slot where that is asked for; it returns
+// false when ctx ends first.
+func (s *service) work(ctx context.Context, hold time.Duration, slots bool) bool {
+	if slots {
+		begun := make(chan struct{})
+		w := &waiter{start: func() { close(begun) }}
+		s.control.enter(w)
+		select {
+		case <-begun:
+			defer s.control.leave()
+		case <-ctx.Done():
+			w.abandoned.Store(true)
+			return false
+		}
 	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(hold)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

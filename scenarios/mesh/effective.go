@@ -31,6 +31,9 @@ const istioDefault = "Istio default"
 //     of the later ones;
 //   - portLevelSettings for the port replace the whole policy, and inherit nothing;
 //   - the blocks of a subset's policy replace those of the rule's, one by one;
+//   - below all of them stands what the mesh's configuration says, where the objects
+//     hold it: connectTimeout, tcpKeepalive, h2UpgradePolicy, and the blocks of
+//     defaultTrafficPolicy, each as a whole;
 //   - a number of 0 in connectionPool, and maxEjectionPercent 0, mean "not set".
 //
 // host may be short, as in "reviews", and then stands for the namespace of the
@@ -63,7 +66,8 @@ func EffectiveFor(objects []Object, host, subset string, port uint32) (Policy, e
 		overriding, isPortLevel := blocksOf(own, port)
 		chosen = chosen.overriddenBy(overriding, isPortLevel)
 	}
-	chosen.apply(&policy)
+	base := meshDefaults(objects, &policy)
+	base.overriddenBy(chosen, false).apply(&policy)
 	return policy, nil
 }
 
