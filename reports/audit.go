@@ -17,6 +17,9 @@ func Audit(r audit.Result, checklist bool) Document {
 	for _, u := range r.Unreadable {
 		answer.Blocks = append(answer.Blocks, Note{Bad, endSentence(placed(u.File, u.Line) + ": " + hintedText(u.Message, u.Hint))})
 	}
+	if r.Measured != nil && len(r.Measured.Says) > 0 {
+		answer.Blocks = append(answer.Blocks, Note{Info, fmt.Sprintf("Held to what was measured in %s: %s.", r.Measured.Run, strings.Join(r.Measured.Says, "; "))})
+	}
 	d.add(answer)
 	for _, severity := range []struct {
 		level audit.Severity

@@ -74,6 +74,13 @@ type Result struct {
 	Silenced   []Silenced   `json:"silenced"`
 	Unreadable []Unreadable `json:"unreadable"`
 	Practices  []Practice   `json:"practices"`
+	Measured   *Comparison  `json:"measured,omitempty"` // with a run only
+}
+
+// Comparison is what the files were held to beside the rules.
+type Comparison struct {
+	Run  string   `json:"run"`
+	Says []string `json:"says"` // the numbers in use, in words
 }
 
 // Number returns how many findings have the severity.
@@ -96,6 +103,9 @@ func Audit(files []File, measured Measured) Result {
 	in := inspect(files)
 	in.measured = measured
 	result := Result{Files: len(files), Read: []Count{}, Skipped: []Count{}, Findings: []Finding{}, Silenced: []Silenced{}, Unreadable: in.unreadable}
+	if measured.Source != "" {
+		result.Measured = &Comparison{measured.Source, measured.Says()}
+	}
 	read, skipped := map[string]int{}, map[string]int{}
 	for _, object := range in.all {
 		if object.Note == "" {

@@ -3,7 +3,6 @@ package audit
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/sailplan-io/sailplan/scenarios/mesh"
@@ -206,10 +205,4 @@ func deprecatedErrors(in *inspection) []hit {
 		}
 	})
 	return hits
-}
-
-// lastKey is the last part of a field's path.
-func lastKey(f mesh.Field) string {
-	path := f.Path()
-	return path[strings.LastIndexByte(path, '.')+1:]
 }

@@ -79,7 +79,7 @@ func zeroLimits(in *inspection) []hit {
 					text = "0 means the default of 10 %, not that nothing is ejected"
 					fix = "outlierDetection:\n  maxEjectionPercent: 10 # what 0 means; without the block, nothing is ejected\n"
 				}
-				hits = append(hits, hit{object: s.rule, at: f, message: lastKey(f) + ": " + text, fix: fix})
+				hits = append(hits, hit{object: s.rule, at: f, message: f.Key() + ": " + text, fix: fix})
 			}
 		}
 	}

@@ -85,8 +85,8 @@ func measuredFor(code string) audit.Measured {
 	}
 	return audit.Measured{
 		Source: "a run", Host: "reviews.default.svc.cluster.local",
-		Limits: []audit.MeasuredLimit{{Block: "http", Field: "http2MaxRequests", Fits: 256, InUse: 61, Reason: "twice what was in flight"}},
-		CPU:    []audit.MeasuredCPU{{Role: "gateway", Request: "500m", Reason: "75 % of it at the rate"}, {Role: "sidecar", Request: "200m", Reason: "likewise"}},
+		Limits: []audit.MeasuredLimit{{Block: "http", Field: "http2MaxRequests", Fits: 256, InUse: 61, At: "at one gateway, at 800/s", Reason: "twice what was in flight"}, {Block: "tcp", Field: "maxConnections", InUse: 8, At: "at one gateway, at 800/s"}},
+		CPU:    []audit.MeasuredCPU{{Role: "gateway", Cores: 0.31, At: "at 800/s", Request: "500m", Reason: "75 % of it at the rate"}, {Role: "sidecar", Cores: 0.12, At: "at 800/s", Request: "200m", Reason: "likewise"}},
 	}
 }
 

@@ -213,7 +213,7 @@ func crossedBounds(in *inspection) []hit {
 			limit, said = byDefault, fmt.Sprintf("the maximum is not set, which means %d", byDefault)
 		}
 		if ok && limit > 0 && n > limit {
-			hits = append(hits, hit{object: o, at: least, message: fmt.Sprintf("the minimum is %d, and %s", n, said), fix: fmt.Sprintf("%s: %d\n%s: %d\n", lastKey(least), n, lastKey(most), 2*n)})
+			hits = append(hits, hit{object: o, at: least, message: fmt.Sprintf("the minimum is %d, and %s", n, said), fix: fmt.Sprintf("%s: %d\n%s: %d\n", least.Key(), n, most.Key(), 2*n)})
 		}
 	}
 	for _, c := range in.components() {
@@ -284,7 +284,7 @@ func singleReplicas(in *inspection) []hit {
 		if !known || n != 1 {
 			continue
 		}
-		hits = append(hits, hit{object: c.object, at: at, message: fmt.Sprintf("%s may have a single pod", c.name), fix: fmt.Sprintf("%s: 2\n", lastKey(at))})
+		hits = append(hits, hit{object: c.object, at: at, message: fmt.Sprintf("%s may have a single pod", c.name), fix: fmt.Sprintf("%s: 2\n", at.Key())})
 	}
 	return hits
 }

@@ -145,7 +145,7 @@ func fullTracing(in *inspection) []hit {
 	var hits []hit
 	add := func(o mesh.Object, f mesh.Field) {
 		if share, err := strconv.ParseFloat(f.Text(), 64); err == nil && share >= 100 {
-			hits = append(hits, hit{object: o, at: f, message: fmt.Sprintf("%s is %s", lastKey(f), f.Text())})
+			hits = append(hits, hit{object: o, at: f, message: fmt.Sprintf("%s is %s", f.Key(), f.Text())})
 		}
 	}
 	for _, o := range in.of("Telemetry") {

@@ -161,7 +161,7 @@ func identityWithoutTLS(in *inspection) []hit {
 			continue
 		}
 		if off, found := in.disabled(o); found {
-			hits = append(hits, hit{object: o, at: identity, message: fmt.Sprintf("%s knows no identity: %s accepts clear text only (%s)", lastKey(identity), nameOf(off), place(spec(off, "mtls", "mode")))})
+			hits = append(hits, hit{object: o, at: identity, message: fmt.Sprintf("%s knows no identity: %s accepts clear text only (%s)", identity.Key(), nameOf(off), place(spec(off, "mtls", "mode")))})
 		}
 	}
 	return hits

@@ -18,7 +18,8 @@ type Field struct {
 	node     *yaml.Node // the value; nil where there is none
 	at       *yaml.Node // where a reader should look: the key, or what is around a missing value
 	path     string
-	fixed    bool // the value was read from a text inside the file, and all of it is at the same place
+	key      string // the last in path
+	fixed    bool   // the value was read from a text inside the file, and all of it is at the same place
 }
 
 // Root returns the whole object.
@@ -35,7 +36,7 @@ func (f Field) Get(keys ...string) Field {
 
 func (f Field) get(key string) Field {
 	next := f
-	next.node, next.path = nil, join(f.path, key)
+	next.node, next.path, next.key = nil, join(f.path, key), key
 	if f.node == nil || f.node.Kind != yaml.MappingNode {
 		return next
 	}
@@ -112,6 +113,9 @@ func (f Field) IsTrue() bool { return strings.EqualFold(f.Text(), "true") }
 // IsFalse reports whether the value is there and is false.
 func (f Field) IsFalse() bool { return strings.EqualFold(f.Text(), "false") }
 
+// Key returns the last of the keys that lead to the place; a key may have dots in it.
+func (f Field) Key() string { return f.key }
+
 // Path returns the keys that lead to the place, as "spec.subsets[0].name".
 func (f Field) Path() string { return f.path }
 
@@ -157,7 +161,7 @@ func lastLine(node *yaml.Node) int {
 // it. All of it is placed where the text is.
 func (f Field) Embedded() (Field, error) {
 	within := scenarios.DocumentLimits{FileBytes: 256 << 10, DocumentBytes: 256 << 10, Documents: 1, Depth: 32, Nodes: 20_000}
-	inner := Field{document: f.document, at: f.at, path: f.path, fixed: true}
+	inner := Field{document: f.document, at: f.at, path: f.path, key: f.key, fixed: true}
 	documents, err := scenarios.ReadDocuments(f.document.Name, []byte(f.Text()), within)
 	if err != nil {
 		return inner, fmt.Errorf("%s: the text is not YAML", f.path)

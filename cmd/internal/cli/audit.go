@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/reports"
 	"github.com/sailplan-io/sailplan/reports/sarif"
 	"github.com/sailplan-io/sailplan/scenarios/audit"
@@ -76,6 +74,9 @@ func (a *app) audit(paths []string, o auditOptions) error {
 	}
 	if len(files) == 0 {
 		return usage(fmt.Errorf("no file in %s ends in .yaml, .yml or .json", strings.Join(paths, ", ")))
+	}
+	if measured.Source != "" && len(measured.Says()) == 0 {
+		fmt.Fprintf(s.progress, "%s has no valid measurement of proxies, so no rule uses it\n", measured.Source)
 	}
 	result := audit.Audit(files, measured)
 	if err := a.tellAudit(result, o, s); err != nil {
@@ -167,46 +168,4 @@ func isMeshFile(name string) bool {
 func isChart(folder string) bool {
 	_, err := os.Stat(filepath.Join(folder, "Chart.yaml"))
 	return err == nil
-}
-
-// measuredIn reads what a run recommends.
-func measuredIn(dir string) (audit.Measured, error) {
-	if dir == "" {
-		return audit.Measured{}, nil
-	}
-	const name = "recommendation.json"
-	content, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return audit.Measured{}, fmt.Errorf("--run %s: %w; `sailplan size` writes it", dir, err)
-	}
-	var result analysis.Result
-	if err := json.Unmarshal(content, &result); err != nil {
-		return audit.Measured{}, fmt.Errorf("--run %s: reading %s: %w", dir, name, err)
-	}
-	measured := audit.Measured{Source: dir}
-	if pool := result.ConnectionPool; pool != nil {
-		measured.Host = pool.Host
-		for _, limit := range []struct {
-			block, field string
-			fits         int
-		}{
-			{"tcp", "maxConnections", pool.TCP.MaxConnections},
-			{"http", "http1MaxPendingRequests", pool.HTTP.HTTP1MaxPendingRequests},
-			{"http", "http2MaxRequests", pool.HTTP.HTTP2MaxRequests},
-			{"http", "maxRetries", pool.HTTP.MaxRetries},
-		} {
-			if limit.fits > 0 {
-				key := limit.block + "." + limit.field
-				measured.Limits = append(measured.Limits, audit.MeasuredLimit{
-					Block: limit.block, Field: limit.field, Fits: int64(limit.fits), Reason: pool.Reasons[key],
-				})
-			}
-		}
-	}
-	for _, component := range result.Components {
-		if component.Resources != nil && component.Resources.Requests.CPU != "" {
-			measured.CPU = append(measured.CPU, audit.MeasuredCPU{Role: component.Role, Request: component.Resources.Requests.CPU, Reason: component.Resources.Reason})
-		}
-	}
-	return measured, nil
 }
