@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -45,9 +46,20 @@ func ReadDocuments(name string, data []byte, limits DocumentLimits) ([]Document,
 	if line, length := longestDocument(data); length > limits.DocumentBytes {
 		return nil, Errors{whole.ProblemAt(line, 1, "", fmt.Sprintf("this document has %s, more than the limit of %s", size(length), size(limits.DocumentBytes)))}
 	}
+	if parts := partsOf(data, leastPart); len(parts) > 1 {
+		if documents, ok := readParts(whole, parts, limits); ok {
+			return documents, nil
+		}
+		// What is wrong is told as one reader of the whole file finds it.
+	}
+	return readStream(whole, part{text: data}, limits)
+}
+
+// readStream reads the documents of a file, or of a part of it.
+func readStream(whole Document, in part, limits DocumentLimits) ([]Document, error) {
 	var documents []Document
 	var problems Errors
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder := yaml.NewDecoder(bytes.NewReader(in.text))
 	for {
 		var node yaml.Node
 		err := decoder.Decode(&node)
@@ -62,7 +74,8 @@ func ReadDocuments(name string, data []byte, limits DocumentLimits) ([]Document,
 			problems = append(problems, whole.ProblemAt(node.Line, node.Column, "", fmt.Sprintf("more than %d documents in one file", limits.Documents)))
 			return documents, problems.orNil()
 		}
-		document := Document{Name: name, data: data}
+		in.place(&node)
+		document := whole
 		e := expander{document: document, limits: limits}
 		if len(node.Content) == 1 {
 			document.Root = e.expand(node.Content[0], 0)
@@ -76,6 +89,73 @@ func ReadDocuments(name string, data []byte, limits DocumentLimits) ([]Document,
 			return documents, problems.orNil()
 		}
 	}
+}
+
+// part is some of a file's documents.
+type part struct {
+	text  []byte
+	above int // lines of the file before it
+}
+
+// place gives the nodes their lines in the file.
+func (p part) place(node *yaml.Node) {
+	if p.above == 0 {
+		return
+	}
+	node.Line += p.above
+	for _, child := range node.Content {
+		p.place(child)
+	}
+}
+
+// A file is read in so many parts at once, if each has this many bytes: parsing is
+// most of the time that a large file takes.
+const (
+	mostParts = 4
+	leastPart = 256 << 10
+)
+
+// partsOf splits a file before lines that begin a document, into parts of about the
+// same size, each of least bytes or more but for the last.
+func partsOf(data []byte, least int) []part {
+	size := max(least, (len(data)+mostParts-1)/mostParts)
+	var parts []part
+	start, above := 0, 0
+	for len(data)-start > size {
+		end := start + size
+		for ; ; end++ {
+			next := bytes.Index(data[end:], []byte("\n---"))
+			if next < 0 {
+				return append(parts, part{data[start:], above})
+			}
+			if end += next + 1; end+3 == len(data) || bytes.IndexByte([]byte(" \t\r\n"), data[end+3]) >= 0 {
+				break
+			}
+		}
+		parts = append(parts, part{data[start:end], above})
+		above += bytes.Count(data[start:end], []byte("\n"))
+		start = end
+	}
+	return append(parts, part{data[start:], above})
+}
+
+// readParts reads the parts of a file at once; ok is false when anything is wrong
+// with them, or might be if they were read as one: an anchor may be used in a later
+// document.
+func readParts(whole Document, parts []part, limits DocumentLimits) (documents []Document, ok bool) {
+	read := make([][]Document, len(parts))
+	failed := make([]bool, len(parts))
+	var group sync.WaitGroup
+	for i, one := range parts {
+		group.Go(func() {
+			var err error
+			read[i], err = readStream(whole, one, limits)
+			failed[i] = err != nil
+		})
+	}
+	group.Wait()
+	documents = slices.Concat(read...)
+	return documents, !slices.Contains(failed, true) && len(documents) <= limits.Documents
 }
 
 // size prints a number of bytes in the unit that fits it.
@@ -188,6 +268,7 @@ type expander struct {
 	document Document
 	limits   DocumentLimits
 	nodes    int
+	aliases  int  // how deep inside of aliases
 	stopped  bool // a limit was hit
 	problems Errors
 }
@@ -214,7 +295,10 @@ func (e *expander) expand(node *yaml.Node, depth int) *yaml.Node {
 	}
 	switch node.Kind {
 	case yaml.AliasNode:
-		return e.expand(node.Alias, depth+1)
+		e.aliases++
+		expanded := e.expand(node.Alias, depth+1)
+		e.aliases--
+		return expanded
 	case yaml.MappingNode:
 		return e.expandMapping(node, depth)
 	case yaml.SequenceNode:
@@ -224,7 +308,16 @@ func (e *expander) expand(node *yaml.Node, depth int) *yaml.Node {
 		}
 		return e.orNil(out)
 	}
-	return node
+	return e.own(node)
+}
+
+// own returns a node that stands at one place only, which is the node itself unless
+// an alias brought it.
+func (e *expander) own(node *yaml.Node) *yaml.Node {
+	if e.aliases == 0 {
+		return node
+	}
+	return shallow(node)
 }
 
 func (e *expander) orNil(node *yaml.Node) *yaml.Node {
@@ -249,6 +342,9 @@ func (e *expander) expandMapping(node *yaml.Node, depth int) *yaml.Node {
 		key, value := node.Content[i], node.Content[i+1]
 		if key.Kind == yaml.AliasNode {
 			key = e.expand(key, depth+1)
+		}
+		if key != nil {
+			key = e.own(key)
 		}
 		if key == nil || key.Kind != yaml.ScalarNode {
 			e.fail(node.Content[i], "a key must be plain text")

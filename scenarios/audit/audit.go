@@ -120,14 +120,14 @@ func Audit(files []File, measured Measured) Result {
 	kept := map[string]int{}
 	for _, rule := range Rules() {
 		for _, h := range in.hits(rule) {
-			finding := h.finding(rule)
-			if reason, silenced := ignores.silence(finding); silenced {
-				result.Silenced = append(result.Silenced, Silenced{finding, reason})
+			file, line, _ := h.place()
+			if reason, silenced := ignores.silence(rule.Code, file, line); silenced {
+				result.Silenced = append(result.Silenced, Silenced{h.finding(rule), reason})
 				continue
 			}
-			key := finding.Code + " " + finding.File
+			key := rule.Code + " " + file
 			if kept[key]++; kept[key] <= most {
-				result.Findings = append(result.Findings, finding)
+				result.Findings = append(result.Findings, h.finding(rule))
 			}
 		}
 	}
@@ -161,14 +161,24 @@ type hit struct {
 	problem  *scenarios.Problem
 }
 
+// place is where a hit is.
+func (h hit) place() (file string, line, column int) {
+	if h.problem != nil {
+		return h.problem.File, h.problem.Line, h.problem.Column
+	}
+	return h.at.File(), h.at.Line(), h.at.Column()
+}
+
 func (h hit) finding(rule Rule) Finding {
 	f := Finding{
 		Code: rule.Code, Rule: rule.Name, Severity: cmp.Or(h.severity, rule.Severity), Message: h.message,
-		Object: nameOf(h.object), Path: h.at.Path(), File: h.at.File(), Line: h.at.Line(), Column: h.at.Column(),
-		Fix: cmp.Or(h.fix, rule.Fix), Caution: slices.Concat(rule.Caution, h.caution),
+		Object: nameOf(h.object), Fix: cmp.Or(h.fix, rule.Fix), Caution: slices.Concat(rule.Caution, h.caution),
 	}
+	f.File, f.Line, f.Column = h.place()
 	if h.problem != nil {
-		f.Path, f.File, f.Line, f.Column = h.problem.Path, h.problem.File, h.problem.Line, h.problem.Column
+		f.Path = h.problem.Path
+	} else {
+		f.Path = h.at.Path()
 	}
 	return f
 }
@@ -203,6 +213,8 @@ type inspection struct {
 	clear    map[string][]mesh.Object // PeerAuthentications that switch mTLS off, by namespace
 	leaving  map[string]mesh.Object   // VirtualServices at an egress gateway, by host
 	blocks   []settings               // of all DestinationRules
+	http     []route                  // of all VirtualServices
+	pods     []podTemplate            // of all workloads
 	parts    []component              // that the files install; nil: not looked at yet
 	found    map[string][]hit         // of a rule, by its code
 	counted  map[string]endpoints
@@ -239,7 +251,11 @@ func inspect(files []File) *inspection {
 		if err != nil {
 			in.unreadable = append(in.unreadable, unreadable(file.Name, err)...)
 		}
-		in.all = append(in.all, objects...)
+		if len(in.all) == 0 {
+			in.all = objects
+		} else {
+			in.all = append(in.all, objects...)
+		}
 		in.lines[file.Name] = strings.Split(string(file.Data), "\n")
 	}
 	for _, object := range in.all {
@@ -255,6 +271,8 @@ func inspect(files []File) *inspection {
 // proportion to the files.
 func (in *inspection) index() {
 	in.blocks = policiesOf(in.of(mesh.KindDestinationRule))
+	in.http = routesOf(in.of("VirtualService"))
+	in.pods = in.templatesOf()
 	for _, o := range in.of("Deployment", "StatefulSet") {
 		labels := spec(o, "template", "metadata", "labels")
 		for _, key := range labels.Keys() {
@@ -301,7 +319,7 @@ func (in *inspection) index() {
 		key := hostKey(spec(o, "host").Text())
 		in.rules[key] = append(in.rules[key], o)
 	}
-	for _, r := range in.routes() {
+	for _, r := range in.http {
 		seen := map[string]bool{}
 		for _, item := range r.field.Get("route").Items() {
 			if key := hostKey(item.Get("destination", "host").Text()); !seen[key] {
@@ -368,7 +386,7 @@ func (in *inspection) of(kinds ...string) []mesh.Object {
 
 // spec is short for the field spec of an object and what is below it.
 func spec(o mesh.Object, keys ...string) mesh.Field {
-	return o.Root().Get("spec").Get(keys...)
+	return o.Spec(keys...)
 }
 
 // sameNamespace reports whether two objects may lie in the same namespace: what

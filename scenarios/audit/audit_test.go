@@ -185,3 +185,13 @@ func BenchmarkAudit(b *testing.B) {
 		}
 	}
 }
+
+// TestAuditAllocates bounds what a large file costs by its allocations, which a busy
+// machine does not change. Three seconds for ten megabytes are some nine million.
+func TestAuditAllocates(t *testing.T) {
+	in := []audit.File{{"a.yaml", manyObjects(1 << 20)}}
+	got := testing.AllocsPerRun(2, func() { audit.Audit(in, audit.Measured{}) })
+	if bound := 1.1e6; got > bound {
+		t.Errorf("%.0f allocations for a megabyte, want at most %.0f", got, bound)
+	}
+}

@@ -112,7 +112,7 @@ func streamsOnHTTP1(in *inspection) []hit {
 	}
 	var hits []hit
 	for _, s := range in.policies() {
-		http := s.block.Get("connectionPool", "http")
+		http := s.http
 		if http.Get("h2UpgradePolicy").Text() == "UPGRADE" || http.Get("useClientProtocol").IsTrue() {
 			continue
 		}
@@ -138,7 +138,7 @@ func streamsOnHTTP1(in *inspection) []hit {
 func shortKeepalives(in *inspection) []hit {
 	var hits []hit
 	for _, s := range in.policies() {
-		keepalive := s.block.Get("connectionPool", "tcp", "tcpKeepalive")
+		keepalive := s.tcp.Get("tcpKeepalive")
 		for _, key := range []string{"time", "interval"} {
 			if d, ok := keepalive.Get(key).Duration(); ok && d%time.Second != 0 {
 				hits = append(hits, hit{object: s.rule, at: keepalive.Get(key), message: fmt.Sprintf("Istio cuts %s to %s", d, d.Truncate(time.Second))})
@@ -151,7 +151,7 @@ func shortKeepalives(in *inspection) []hit {
 func longConnects(in *inspection) []hit {
 	var hits []hit
 	for _, s := range in.policies() {
-		field := s.block.Get("connectionPool", "tcp", "connectTimeout")
+		field := s.tcp.Get("connectTimeout")
 		connect, ok := field.Duration()
 		if !ok {
 			continue

@@ -80,8 +80,8 @@ func ejectable(outlier mesh.Field) (percent int64, at mesh.Field) {
 // outliers calls found for every outlier detection.
 func (in *inspection) outliers(found func(settings, mesh.Field)) {
 	for _, s := range in.policies() {
-		if outlier := s.block.Get("outlierDetection"); outlier.Exists() {
-			found(s, outlier)
+		if s.out.Exists() {
+			found(s, s.out)
 		}
 	}
 }
@@ -92,7 +92,7 @@ func neverEjects(in *inspection) []hit {
 		percent, at := ejectable(outlier)
 		needed := int64(math.Ceil(100 / float64(percent)))
 		said := fmt.Sprintf("maxEjectionPercent is %d", percent)
-		if at.Path() == outlier.Path() {
+		if !outlier.Get("maxEjectionPercent").Exists() {
 			said = "maxEjectionPercent is not set, which means 10"
 		}
 		n := in.endpointsOf(s.host(), s.rule.Namespace, s.labels)

@@ -38,18 +38,19 @@ func ignoresOf(files []File, in *inspection) *ignores {
 	for _, rule := range Rules() {
 		codes[rule.Code] = true
 	}
-	objects := map[string][]mesh.Object{}
-	for _, object := range in.all {
-		objects[object.File] = append(objects[object.File], object)
-	}
+	var byFile map[string][]mesh.Object
 	for _, file := range files {
 		if !bytes.Contains(file.Data, []byte("sailplan:ignore")) {
 			continue
 		}
+		if byFile == nil {
+			byFile = in.byFile()
+		}
+		objects := byFile[file.Name]
 		lines, comments := in.lines[file.Name], 0
 		for i, line := range lines {
 			match := marker.FindStringSubmatch(line)
-			if match == nil || inText(objects[file.Name], i+1) {
+			if match == nil || inText(objects, i+1) {
 				continue
 			}
 			if comments++; comments > mostIgnores {
@@ -63,12 +64,20 @@ func ignoresOf(files []File, in *inspection) *ignores {
 			case one.reason == "":
 				one.wrong = "the comment says no reason, and silences nothing without one"
 			default:
-				one.first, one.last = reach(lines, i, objects[file.Name])
+				one.first, one.last = reach(lines, i, objects)
 			}
 			found.all = append(found.all, one)
 		}
 	}
 	return found
+}
+
+func (in *inspection) byFile() map[string][]mesh.Object {
+	objects := map[string][]mesh.Object{}
+	for _, object := range in.all {
+		objects[object.File] = append(objects[object.File], object)
+	}
+	return objects
 }
 
 // reasonIn returns the reason in what follows the code, up to another comment.
@@ -128,10 +137,11 @@ func reach(lines []string, at int, objects []mesh.Object) (first, last int) {
 	return line, line
 }
 
-// silence reports whether a comment silences the finding, and its reason.
-func (s *ignores) silence(f Finding) (string, bool) {
+// silence reports whether a comment silences a finding of the rule there, and its
+// reason.
+func (s *ignores) silence(code, file string, line int) (string, bool) {
 	for _, one := range s.all {
-		if one.wrong == "" && one.file == f.File && one.code == f.Code && f.Line >= one.first && f.Line <= one.last {
+		if one.wrong == "" && one.file == file && one.code == code && line >= one.first && line <= one.last {
 			one.used = true
 			return one.reason, true
 		}

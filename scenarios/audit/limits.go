@@ -61,12 +61,12 @@ func limitRules() []Rule {
 }
 
 func poolLimits(s settings) []mesh.Field {
-	http := s.block.Get("connectionPool", "http")
-	fields := []mesh.Field{s.block.Get("connectionPool", "tcp", "maxConnections")}
+	http := s.http
+	fields := []mesh.Field{s.tcp.Get("maxConnections")}
 	for _, key := range []string{"http1MaxPendingRequests", "http2MaxRequests", "maxRequestsPerConnection", "maxRetries", "maxConcurrentStreams"} {
 		fields = append(fields, http.Get(key))
 	}
-	return append(fields, s.block.Get("outlierDetection", "maxEjectionPercent"))
+	return append(fields, s.out.Get("maxEjectionPercent"))
 }
 
 func zeroLimits(in *inspection) []hit {
@@ -75,7 +75,7 @@ func zeroLimits(in *inspection) []hit {
 		for _, f := range poolLimits(s) {
 			if n, ok := f.Number(); ok && n == 0 {
 				text, fix := "0 means that there is no limit", ""
-				if f.Path() == s.block.Path()+".outlierDetection.maxEjectionPercent" {
+				if f.Key() == "maxEjectionPercent" {
 					text = "0 means the default of 10 %, not that nothing is ejected"
 					fix = "outlierDetection:\n  maxEjectionPercent: 10 # what 0 means; without the block, nothing is ejected\n"
 				}
@@ -95,12 +95,11 @@ func positive(f mesh.Field) (int64, bool) {
 func endlessQueues(in *inspection) []hit {
 	var hits []hit
 	for _, s := range in.policies() {
-		pool := s.block.Get("connectionPool")
-		n, limited := positive(pool.Get("tcp", "maxConnections"))
-		if _, bounded := positive(pool.Get("http", "http1MaxPendingRequests")); !limited || bounded || !pool.Get("http").Exists() && in.isTCP(s) {
+		n, limited := positive(s.tcp.Get("maxConnections"))
+		if _, bounded := positive(s.http.Get("http1MaxPendingRequests")); !limited || bounded || !s.http.Exists() && in.isTCP(s) {
 			continue
 		}
-		hits = append(hits, hit{object: s.rule, at: pool.Get("tcp", "maxConnections"), message: fmt.Sprintf("beyond %d connections requests wait, and no http1MaxPendingRequests says how many may", n)})
+		hits = append(hits, hit{object: s.rule, at: s.tcp.Get("maxConnections"), message: fmt.Sprintf("beyond %d connections requests wait, and no http1MaxPendingRequests says how many may", n)})
 	}
 	return hits
 }
@@ -120,9 +119,9 @@ func shortQueues(in *inspection) []hit {
 	var hits []hit
 	const few, share = 16, 20
 	for _, s := range in.policies() {
-		field := s.block.Get("connectionPool", "http", "http1MaxPendingRequests")
+		field := s.http.Get("http1MaxPendingRequests")
 		n, ok := positive(field)
-		requests, limited := positive(s.block.Get("connectionPool", "http", "http2MaxRequests"))
+		requests, limited := positive(s.http.Get("http2MaxRequests"))
 		switch {
 		case !ok:
 		case n < few:
@@ -137,7 +136,7 @@ func shortQueues(in *inspection) []hit {
 func usedUpConnections(in *inspection) []hit {
 	var hits []hit
 	for _, s := range in.policies() {
-		field := s.block.Get("connectionPool", "http", "maxRequestsPerConnection")
+		field := s.http.Get("maxRequestsPerConnection")
 		if n, ok := positive(field); ok && n <= 10 {
 			hits = append(hits, hit{object: s.rule, at: field, message: fmt.Sprintf("a new connection, with its handshakes, for every %s", plural(n, "request"))})
 		}
@@ -155,7 +154,7 @@ func plural(n int64, what string) string {
 func unboundedRetries(in *inspection) []hit {
 	var hits []hit
 	for _, s := range in.policies() {
-		pool := s.block.Get("connectionPool", "http")
+		pool := s.http
 		if _, bounded := positive(pool.Get("maxRetries")); bounded || s.block.Get("retryBudget").Exists() || s.above.Get("retryBudget").Exists() || spec(s.rule, "trafficPolicy", "retryBudget").Exists() {
 			continue
 		}

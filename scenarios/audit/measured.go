@@ -142,7 +142,7 @@ func (in *inspection) requestsOf(role string) []request {
 		for _, o := range in.of(mesh.KindIstiodValues) {
 			all = append(all, request{o, o.Root().Get("global", "proxy", "resources", "requests", "cpu")})
 		}
-		for _, pod := range in.templates() {
+		for _, pod := range in.pods {
 			all = append(all, request{pod.object, pod.annotation("sidecar.istio.io/proxyCPU")})
 		}
 	}

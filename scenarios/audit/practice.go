@@ -78,8 +78,8 @@ func (in *inspection) ofRules(codes ...string) []Evidence {
 			continue
 		}
 		for _, h := range in.hits(rule) {
-			f := h.finding(rule)
-			all = append(all, Evidence{f.File, f.Line, f.Code + " " + f.Message})
+			file, line, _ := h.place()
+			all = append(all, Evidence{file, line, rule.Code + " " + h.message})
 		}
 	}
 	return all
@@ -103,7 +103,7 @@ func trustPractices() []practice {
 		}},
 		{"every workload has an authorization policy", func(in *inspection) answer {
 			a := answer{met: "each workload in the files is selected by a policy, or its namespace or the mesh denies by default", notMet: "workloads that anybody with an identity may call", unknown: "no workloads with their policies are in the files"}
-			for _, pod := range in.templates() {
+			for _, pod := range in.pods {
 				if pod.isGateway() || !inMesh(pod.object) {
 					continue
 				}
@@ -138,7 +138,7 @@ func trustPractices() []practice {
 				covered[o.Namespace] = o
 			}
 			seen := map[string]bool{}
-			for _, pod := range in.templates() {
+			for _, pod := range in.pods {
 				ns := pod.object.Namespace
 				if seen[ns] {
 					continue
@@ -168,7 +168,7 @@ func inMesh(o mesh.Object) bool {
 // policyFor returns the policy that allows some requests to a pod, and so denies
 // the others.
 func (in *inspection) policyFor(pod podTemplate) (mesh.Object, bool) {
-	labels := pod.field.Get("metadata", "labels")
+	labels := pod.labels
 	pairs := []string{""}
 	for _, key := range labels.Keys() {
 		pairs = append(pairs, key+"="+labels.Get(key).Text())

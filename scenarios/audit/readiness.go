@@ -90,7 +90,7 @@ func conductPractices() []practice {
 	return []practice{
 		{"routes have timeouts, and retries that fit", func(in *inspection) answer {
 			a := answer{met: "every HTTP route of the files has a timeout, and its retries fit into it", notMet: "routes that wait for ever, or retries that never happen", unknown: "no VirtualService with HTTP routes is in the files"}
-			for _, r := range in.routes() {
+			for _, r := range in.http {
 				timeout := r.field.Get("timeout")
 				d, ok := timeout.Duration()
 				switch {
@@ -143,7 +143,7 @@ func conductPractices() []practice {
 		}},
 		{"releases can be tried on a part of the traffic", func(in *inspection) answer {
 			a := answer{met: "routes split traffic between versions", unknown: "no VirtualService with weights or with subsets beside each other is in the files; a tool such as Argo Rollouts or Flagger may write them"}
-			for _, r := range in.routes() {
+			for _, r := range in.http {
 				if len(r.field.Get("route").Items()) > 1 {
 					a.with = append(a.with, evidence(r.field.Get("route"), "%s", nameOf(r.object)))
 				}

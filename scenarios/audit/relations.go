@@ -14,6 +14,9 @@ import (
 type settings struct {
 	rule   mesh.Object
 	block  mesh.Field // trafficPolicy, or an item of portLevelSettings
+	tcp    mesh.Field // of its connection pool
+	http   mesh.Field // likewise
+	out    mesh.Field // its outlier detection
 	labels mesh.Field // of the subset; missing at the top
 	port   string     // of a port-level block
 	above  mesh.Field // for a port-level block: the policy that it is in
@@ -31,9 +34,11 @@ func policiesOf(rules []mesh.Object) []settings {
 			if !policy.Exists() {
 				return
 			}
-			all = append(all, settings{rule: rule, block: policy, labels: labels})
+			all = append(all, settingsOf(rule, policy, labels))
 			for _, setting := range policy.Get("portLevelSettings").Items() {
-				all = append(all, settings{rule: rule, block: setting, labels: labels, port: setting.Get("port", "number").Text(), above: policy})
+				s := settingsOf(rule, setting, labels)
+				s.port, s.above = setting.Get("port", "number").Text(), policy
+				all = append(all, s)
 			}
 		}
 		add(spec(rule, "trafficPolicy"), mesh.Field{})
@@ -42,6 +47,11 @@ func policiesOf(rules []mesh.Object) []settings {
 		}
 	}
 	return all
+}
+
+func settingsOf(rule mesh.Object, block, labels mesh.Field) settings {
+	pool := block.Get("connectionPool")
+	return settings{rule: rule, block: block, tcp: pool.Get("tcp"), http: pool.Get("http"), out: block.Get("outlierDetection"), labels: labels}
 }
 
 func (s settings) host() string { return spec(s.rule, "host").Text() }
@@ -233,30 +243,42 @@ func (in *inspection) meshConfigs() []meshConfig {
 	return all
 }
 
-// templates returns the pods that workloads make, with their metadata.
-func (in *inspection) templates() []podTemplate {
+// templatesOf returns the pods that workloads make, with their metadata.
+func (in *inspection) templatesOf() []podTemplate {
 	var all []podTemplate
 	for _, o := range in.of("Deployment", "StatefulSet", "DaemonSet") {
-		all = append(all, podTemplate{o, spec(o, "template")})
+		all = append(all, templateOf(o, spec(o, "template")))
 	}
 	for _, o := range in.of("Pod") {
-		all = append(all, podTemplate{o, o.Root()})
+		all = append(all, templateOf(o, o.Root()))
 	}
 	return all
 }
 
+// podTemplate is what a pod is made from.
 type podTemplate struct {
-	object mesh.Object
-	field  mesh.Field
+	object      mesh.Object
+	field       mesh.Field
+	annotations mesh.Field
+	labels      mesh.Field
+	config      mesh.Field // of the pod's proxy; missing where it has none of its own
 }
 
-func (p podTemplate) annotation(name string) mesh.Field {
-	return p.field.Get("metadata", "annotations", name)
+func templateOf(o mesh.Object, template mesh.Field) podTemplate {
+	p := podTemplate{object: o, field: template, annotations: template.Get("metadata", "annotations"), labels: template.Get("metadata", "labels")}
+	if config := p.annotation("proxy.istio.io/config"); config.Exists() {
+		if own, err := config.Embedded(); err == nil {
+			p.config = own
+		}
+	}
+	return p
 }
+
+func (p podTemplate) annotation(name string) mesh.Field { return p.annotations.Get(name) }
 
 // isGateway reports whether a pod is one of Istio's gateways.
 func (p podTemplate) isGateway() bool {
 	templates := p.annotation("inject.istio.io/templates").Text()
-	label := p.field.Get("metadata", "labels", "istio").Text()
+	label := p.labels.Get("istio").Text()
 	return templates == "gateway" || strings.Contains(label, "gateway") || label == "ingress" || label == "egress"
 }

@@ -36,9 +36,9 @@ type route struct {
 	field  mesh.Field
 }
 
-func (in *inspection) routes() []route {
+func routesOf(services []mesh.Object) []route {
 	var all []route
-	for _, o := range in.of("VirtualService") {
+	for _, o := range services {
 		for _, item := range spec(o, "http").Items() {
 			all = append(all, route{o, item})
 		}
@@ -59,7 +59,7 @@ func (r route) leadsTo(host, namespace string) bool {
 
 func cutRetries(in *inspection) []hit {
 	var hits []hit
-	for _, r := range in.routes() {
+	for _, r := range in.http {
 		timeout, limited := r.field.Get("timeout").Duration()
 		attempts, retried := positive(r.field.Get("retries", "attempts"))
 		field := r.field.Get("retries", "perTryTimeout")
@@ -144,7 +144,7 @@ func (in *inspection) missingSubset(o mesh.Object, destination mesh.Field) (hit,
 
 func injectedFaults(in *inspection) []hit {
 	var hits []hit
-	for _, r := range in.routes() {
+	for _, r := range in.http {
 		if fault := r.field.Get("fault"); fault.Exists() {
 			hits = append(hits, hit{object: r.object, at: fault, message: "the route delays or aborts requests on purpose"})
 		}

@@ -136,7 +136,7 @@ func ofChart(o mesh.Object, name string, at, k8s, values mesh.Field) component {
 // deployedComponents are gateways and istiod as Deployments in the files.
 func (in *inspection) deployedComponents() []component {
 	var all []component
-	for _, pod := range in.templates() {
+	for _, pod := range in.pods {
 		o := pod.object
 		name := "gateway " + o.Name
 		if o.Name == "istiod" || strings.HasPrefix(o.Name, "istiod-") {
@@ -165,7 +165,7 @@ func (in *inspection) deployedComponents() []component {
 func (in *inspection) budgetOf(pod podTemplate) (mesh.Object, bool) {
 	for _, budget := range in.of("PodDisruptionBudget") {
 		labels := labelsOf(spec(budget, "selector", "matchLabels"))
-		if len(labels) > 0 && sameNamespace(budget.Namespace, pod.object.Namespace) && carries(pod.field.Get("metadata", "labels"), labels) {
+		if len(labels) > 0 && sameNamespace(budget.Namespace, pod.object.Namespace) && carries(pod.labels, labels) {
 			return budget, true
 		}
 	}

@@ -117,8 +117,8 @@ func droppedMetrics(in *inspection) []hit {
 			return nil
 		}
 	}
-	for _, pod := range in.templates() {
-		if own, err := pod.annotation("proxy.istio.io/config").Embedded(); err == nil && own.Get("proxyStatsMatcher").Exists() {
+	for _, pod := range in.pods {
+		if pod.config.Get("proxyStatsMatcher").Exists() {
 			return nil
 		}
 	}

@@ -61,7 +61,7 @@ func sizes() []string {
 
 func partialSizes(in *inspection) []hit {
 	var hits []hit
-	for _, pod := range in.templates() {
+	for _, pod := range in.pods {
 		var set, missing []string
 		var at mesh.Field
 		for _, name := range sizes() {
@@ -135,9 +135,8 @@ func tooManyThreads(in *inspection) []hit {
 			hits = append(hits, threadsIn(o, spec(o, "concurrency"), limit, true, said)...)
 		}
 	}
-	for _, pod := range in.templates() {
-		own, err := pod.annotation("proxy.istio.io/config").Embedded()
-		if err != nil || pod.isGateway() {
+	for _, pod := range in.pods {
+		if !pod.config.Exists() || pod.isGateway() {
 			continue
 		}
 		podLimit, podSaid, limited := limit, said, true
@@ -149,16 +148,16 @@ func tooManyThreads(in *inspection) []hit {
 				podLimit, podSaid, limited = cpu, f.Text()+" ("+place(f)+")", true
 			}
 		}
-		hits = append(hits, threadsIn(pod.object, own.Get("concurrency"), podLimit, limited, podSaid)...)
+		hits = append(hits, threadsIn(pod.object, pod.config.Get("concurrency"), podLimit, limited, podSaid)...)
 	}
 	return hits
 }
 
 func injectionByAnnotation(in *inspection) []hit {
 	var hits []hit
-	for _, pod := range in.templates() {
+	for _, pod := range in.pods {
 		f := pod.annotation("sidecar.istio.io/inject")
-		if f.Exists() && !pod.field.Get("metadata", "labels", "sidecar.istio.io/inject").Exists() && !pod.isGateway() {
+		if f.Exists() && !pod.labels.Get("sidecar.istio.io/inject").Exists() && !pod.isGateway() {
 			hits = append(hits, hit{object: pod.object, at: f, message: "the label of this name took the annotation's place", fix: fmt.Sprintf("spec:\n  template:\n    metadata:\n      labels:\n        sidecar.istio.io/inject: %q\n", f.Text())})
 		}
 	}
@@ -214,7 +213,7 @@ func publicServices(in *inspection) []hit {
 func reservedPlaces(in *inspection) []hit {
 	reserved := map[string]bool{"15000": true, "15001": true, "15002": true, "15004": true, "15006": true, "15008": true, "15020": true, "15021": true, "15053": true, "15090": true}
 	var hits []hit
-	for _, pod := range in.templates() {
+	for _, pod := range in.pods {
 		if pod.isGateway() || pod.object.Name == "istiod" || pod.object.Namespace == "istio-system" || pod.object.Kind == "DaemonSet" {
 			continue
 		}

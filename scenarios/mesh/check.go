@@ -15,9 +15,10 @@ import (
 // validation demands of its values, and returns warnings about what Istio
 // accepts without effect.
 func (p *parser) check(object Object) scenarios.Errors {
-	c := checker{parser: p, document: object.document}
+	document := object.fields.whole.document
+	c := checker{parser: p, document: document}
 	if scalar(object.spec, "host") == "" {
-		p.fail(object.document, object.spec, "spec.host", "", "is missing")
+		p.fail(document, object.spec, "spec.host", "", "is missing")
 	}
 	c.trafficPolicy(lookup(object.spec, "trafficPolicy"), "spec.trafficPolicy")
 	subsets := lookup(object.spec, "subsets")
@@ -30,9 +31,9 @@ func (p *parser) check(object Object) scenarios.Errors {
 		name := scalar(subset, "name")
 		switch {
 		case name == "":
-			p.fail(object.document, subset, path+".name", "", "is missing")
+			p.fail(document, subset, path+".name", "", "is missing")
 		case names[name]:
-			p.fail(object.document, lookup(subset, "name"), path+".name", "", "a second subset %q", name)
+			p.fail(document, lookup(subset, "name"), path+".name", "", "a second subset %q", name)
 		}
 		names[name] = true
 		c.trafficPolicy(lookup(subset, "trafficPolicy"), path+".trafficPolicy")

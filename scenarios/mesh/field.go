@@ -14,16 +14,38 @@ import (
 // Field is a place in an object: a value with its line, or the place where a
 // value is missing. The zero Field is missing too.
 type Field struct {
+	within  *whole
+	node    *yaml.Node // the value; nil where there is none
+	at      *yaml.Node // where a reader should look: the key, or what is around a missing value
+	key     string     // the last one that was followed
+	missing string     // the keys that were followed from at, where there is no value
+}
+
+// whole is what fields are in: an object, or the YAML inside of a text of one.
+type whole struct {
 	document scenarios.Document
-	node     *yaml.Node // the value; nil where there is none
-	at       *yaml.Node // where a reader should look: the key, or what is around a missing value
-	path     string
-	key      string // the last in path
-	fixed    bool   // the value was read from a text inside the file, and all of it is at the same place
+	root     *yaml.Node
+	text     Field // that the YAML is in; the zero Field: none
 }
 
 // Root returns the whole object.
-func (o Object) Root() Field { return Field{document: o.document, node: o.root, at: o.root} }
+func (o Object) Root() Field { return o.fields.root }
+
+// Spec returns the field spec of the object, and follows the keys downwards from it.
+func (o Object) Spec(keys ...string) Field { return o.fields.spec.Get(keys...) }
+
+// fields are where one enters an object.
+type fields struct {
+	whole      whole
+	root, spec Field
+}
+
+func fieldsOf(document scenarios.Document, root *yaml.Node) *fields {
+	f := &fields{whole: whole{document: document, root: root}}
+	f.root = Field{within: &f.whole, node: root, at: root}
+	f.spec = f.root.get("spec")
+	return f
+}
 
 // Get follows the keys downwards. A value that is null counts as missing, as it
 // does to Kubernetes.
@@ -35,21 +57,19 @@ func (f Field) Get(keys ...string) Field {
 }
 
 func (f Field) get(key string) Field {
-	next := f
-	next.node, next.path, next.key = nil, join(f.path, key), key
-	if f.node == nil || f.node.Kind != yaml.MappingNode {
-		return next
-	}
-	for i := 0; i+1 < len(f.node.Content); i += 2 {
-		if name, value := f.node.Content[i], f.node.Content[i+1]; name.Value == key && !isNull(value) {
-			next.node = value
-			if !f.fixed {
-				next.at = name
+	if f.node != nil && f.node.Kind == yaml.MappingNode {
+		content := f.node.Content
+		for i := 0; i+1 < len(content); i += 2 {
+			if name := content[i]; name.Value == key && !isNull(content[i+1]) {
+				return Field{within: f.within, node: content[i+1], at: name, key: key}
 			}
-			return next
 		}
 	}
-	return next
+	missing := key
+	if f.missing != "" {
+		missing = f.missing + "." + key
+	}
+	return Field{within: f.within, at: f.at, key: key, missing: missing}
 }
 
 // Exists reports whether there is a value.
@@ -61,13 +81,8 @@ func (f Field) Items() []Field {
 		return nil
 	}
 	items := make([]Field, 0, len(f.node.Content))
-	for i, node := range f.node.Content {
-		item := f
-		item.node, item.path = node, fmt.Sprintf("%s[%d]", f.path, i)
-		if !f.fixed {
-			item.at = node
-		}
-		items = append(items, item)
+	for _, node := range f.node.Content {
+		items = append(items, Field{within: f.within, node: node, at: node, key: f.key})
 	}
 	return items
 }
@@ -116,26 +131,89 @@ func (f Field) IsFalse() bool { return strings.EqualFold(f.Text(), "false") }
 // Key returns the last of the keys that lead to the place; a key may have dots in it.
 func (f Field) Key() string { return f.key }
 
-// Path returns the keys that lead to the place, as "spec.subsets[0].name".
-func (f Field) Path() string { return f.path }
+// Path returns the keys that lead to the place, as "spec.subsets[0].name". It looks
+// for the place in the whole object: asked for every field, it takes long.
+func (f Field) Path() string {
+	if f.within == nil {
+		return f.missing
+	}
+	sought := f.node
+	if sought == nil {
+		sought = f.at
+	}
+	path, _ := pathTo(f.within.root, sought)
+	if f.within.text.node != nil {
+		path = joined(f.within.text.Path(), path)
+	}
+	if f.missing != "" {
+		path = joined(path, f.missing)
+	}
+	return path
+}
+
+// pathTo returns the path of a value, or of the value of a key.
+func pathTo(in, sought *yaml.Node) (path string, found bool) {
+	if in == nil || in == sought {
+		return "", in != nil
+	}
+	switch in.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(in.Content); i += 2 {
+			if in.Content[i] == sought {
+				return in.Content[i].Value, true
+			}
+			if path, found := pathTo(in.Content[i+1], sought); found {
+				return joined(in.Content[i].Value, path), true
+			}
+		}
+	case yaml.SequenceNode:
+		for i, item := range in.Content {
+			if path, found := pathTo(item, sought); found {
+				return joined(fmt.Sprintf("[%d]", i), path), true
+			}
+		}
+	}
+	return "", false
+}
+
+// joined puts a path before another, which may begin with an index.
+func joined(path, more string) string {
+	if more == "" || strings.HasPrefix(more, "[") {
+		return path + more
+	}
+	return join(path, more)
+}
 
 // File returns the name of the file.
-func (f Field) File() string { return f.document.Name }
+func (f Field) File() string {
+	if f.within == nil {
+		return ""
+	}
+	return f.within.document.Name
+}
+
+// place is the node that tells line and column; nil: there is none.
+func (f Field) place() *yaml.Node {
+	if f.within != nil && f.within.text.node != nil {
+		return f.within.text.place()
+	}
+	return f.at
+}
 
 // Line returns the line of the key, or of what is around a missing value; from 1.
 func (f Field) Line() int {
-	if f.at == nil {
-		return 1
+	if at := f.place(); at != nil {
+		return max(1, at.Line)
 	}
-	return max(1, f.at.Line)
+	return 1
 }
 
 // Column returns the column that belongs to Line; from 1.
 func (f Field) Column() int {
-	if f.at == nil {
-		return 1
+	if at := f.place(); at != nil {
+		return max(1, at.Column)
 	}
-	return max(1, f.at.Column)
+	return 1
 }
 
 // LastLine returns the last line on which something of the value begins.
@@ -160,14 +238,18 @@ func lastLine(node *yaml.Node) int {
 // Embedded returns the YAML that stands inside a text, as an annotation may hold
 // it. All of it is placed where the text is.
 func (f Field) Embedded() (Field, error) {
-	within := scenarios.DocumentLimits{FileBytes: 256 << 10, DocumentBytes: 256 << 10, Documents: 1, Depth: 32, Nodes: 20_000}
-	inner := Field{document: f.document, at: f.at, path: f.path, key: f.key, fixed: true}
-	documents, err := scenarios.ReadDocuments(f.document.Name, []byte(f.Text()), within)
-	if err != nil {
-		return inner, fmt.Errorf("%s: the text is not YAML", f.path)
+	if f.Text() == "" {
+		return Field{within: f.within, at: f.at, key: f.key}, nil
 	}
-	if len(documents) == 1 {
-		inner.node = documents[0].Root
+	within := scenarios.DocumentLimits{FileBytes: 256 << 10, DocumentBytes: 256 << 10, Documents: 1, Depth: 32, Nodes: 20_000}
+	documents, err := scenarios.ReadDocuments(f.File(), []byte(f.Text()), within)
+	if err != nil {
+		return Field{}, fmt.Errorf("%s: the text is not YAML", f.Path())
+	}
+	inner := Field{within: &whole{document: f.within.document, text: f}, at: f.at, key: f.key}
+	if len(documents) == 1 && documents[0].Root != nil {
+		inner.node, inner.within.root = documents[0].Root, documents[0].Root
+		inner.at = inner.node
 	}
 	return inner, nil
 }

@@ -40,9 +40,8 @@ type Object struct {
 	// Faults are what Read found in the object that does not fit its kind.
 	Faults []Fault
 
-	document scenarios.Document
-	root     *yaml.Node
-	spec     *yaml.Node
+	spec   *yaml.Node
+	fields *fields
 }
 
 // Fault is a place in an object that does not fit its kind.
@@ -100,7 +99,8 @@ const maxProblems = 100
 
 type parser struct {
 	kinds    map[string]kind // that are read, when all are
-	all      bool            // every kind is read, and objects with problems are kept
+	shapes   map[reflect.Type]*shape
+	all      bool // every kind is read, and objects with problems are kept
 	objects  []Object
 	problems scenarios.Errors
 }
@@ -119,7 +119,7 @@ func (p *parser) object(document scenarios.Document, root *yaml.Node) {
 		p.fail(document, root, "", "", "expected a Kubernetes object, found %s", describe(root))
 		return
 	}
-	object := Object{File: document.Name, Line: root.Line, document: document, root: root, spec: lookup(root, "spec")}
+	object := Object{File: document.Name, Line: root.Line, spec: lookup(root, "spec"), fields: fieldsOf(document, root)}
 	object.Kind = p.text(document, root, "kind")
 	object.APIVersion = p.text(document, root, "apiVersion")
 	if p.all && object.Kind == "" && object.APIVersion == "" || p.all && object.APIVersion == "" && lookup(root, "metadata") == nil {

@@ -67,31 +67,68 @@ func (r reflected) value(node *yaml.Node, t reflect.Type, path string, around []
 	}
 }
 
+// writing is how the values of a type are written.
+type writing int
+
+const (
+	plain     writing = iota // as their Go type
+	quantity                 // as 500m
+	intOrText                // as 8080, or as http
+	message                  // as a message of Istio's
+	ownWay                   // as the type itself reads it, which may be anything
+)
+
+// shape is what reading needs to know of a type, found out once.
+type shape struct {
+	writing writing
+	message protoreflect.MessageDescriptor
+	fields  map[string]reflect.Type // of a struct, by the names in JSON; found out when asked for
+}
+
+func (p *parser) shapeOf(t reflect.Type) *shape {
+	if known := p.shapes[t]; known != nil {
+		return known
+	}
+	s, pointer := &shape{}, reflect.PointerTo(t)
+	switch {
+	case t == reflect.TypeFor[resource.Quantity]():
+		s.writing = quantity
+	case t == reflect.TypeFor[intstr.IntOrString]():
+		s.writing = intOrText
+	case pointer.Implements(reflect.TypeFor[proto.Message]()):
+		s.writing = ownWay
+		if m, ok := reflect.New(t).Interface().(proto.Message); ok {
+			s.writing, s.message = message, m.ProtoReflect().Descriptor()
+		}
+	case t.Kind() == reflect.Struct && pointer.Implements(reflect.TypeFor[json.Unmarshaler]()):
+		s.writing = ownWay
+	}
+	if p.shapes == nil {
+		p.shapes = map[reflect.Type]*shape{}
+	}
+	p.shapes[t] = s
+	return s
+}
+
 // special reads the types that are written in a way of their own, and reports
 // whether the type is one of them.
 func (r reflected) special(node *yaml.Node, t reflect.Type, path string) bool {
-	pointer := reflect.PointerTo(t)
-	switch {
-	case t == reflect.TypeFor[resource.Quantity]():
+	s := r.parser.shapeOf(t)
+	switch s.writing {
+	case quantity:
 		if node.Kind != yaml.ScalarNode {
 			r.fail(node, path, "", "expected a quantity, found %s", describe(node))
 		} else if _, err := resource.ParseQuantity(node.Value); err != nil {
 			r.fail(node, path, "write for instance 500m, 2, 512Mi or 1Gi", "expected a quantity, found %s", describe(node))
 		}
-		return true
-	case t == reflect.TypeFor[intstr.IntOrString]():
+	case intOrText:
 		if node.Kind != yaml.ScalarNode {
 			r.fail(node, path, "", "expected a number or text, found %s", describe(node))
 		}
-		return true
-	case pointer.Implements(reflect.TypeFor[proto.Message]()):
-		message, ok := reflect.New(t).Interface().(proto.Message)
-		if ok {
-			r.message(node, message.ProtoReflect().Descriptor(), path, nil)
-		}
-		return true
+	case message:
+		r.message(node, s.message, path, nil)
 	}
-	return t.Kind() == reflect.Struct && pointer.Implements(reflect.TypeFor[json.Unmarshaler]())
+	return s.writing != plain
 }
 
 func (r reflected) list(node *yaml.Node, t reflect.Type, path string, around []outer) {
@@ -116,13 +153,25 @@ func (r reflected) object(node *yaml.Node, t reflect.Type, path string, around [
 	around = append(slices.Clip(around), outer{path, t})
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
-		field := fieldNamed(t, key.Value)
+		field := r.parser.fieldsOf(t)[key.Value]
 		if field == nil {
 			r.fail(key, join(path, key.Value), unknownFieldHint(key.Value, around), unknownField)
 			continue
 		}
 		r.value(value, field, join(path, key.Value), around)
 	}
+}
+
+// fieldsOf returns the types of a struct's fields by their names in JSON.
+func (p *parser) fieldsOf(t reflect.Type) map[string]reflect.Type {
+	s := p.shapeOf(t)
+	if s.fields == nil {
+		s.fields = map[string]reflect.Type{}
+		for _, name := range namesOf(t) {
+			s.fields[name] = fieldNamed(t, name)
+		}
+	}
+	return s.fields
 }
 
 // fieldNamed returns the type of the field that has the name in JSON; nil when

@@ -45,7 +45,7 @@ func (s strict) message(node *yaml.Node, message protoreflect.MessageDescriptor,
 	oneofs := make(map[protoreflect.FullName]string)
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
-		field := fieldByJSONName(message, key.Value)
+		field := message.Fields().ByJSONName(key.Value)
 		if field == nil {
 			s.fail(key, join(path, key.Value), unknownHint(key.Value, around), unknownField)
 			continue
@@ -61,15 +61,6 @@ func (s strict) message(node *yaml.Node, message protoreflect.MessageDescriptor,
 		}
 		s.field(value, field, join(path, key.Value), around)
 	}
-}
-
-func fieldByJSONName(message protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
-	for i := range message.Fields().Len() {
-		if field := message.Fields().Get(i); field.JSONName() == name {
-			return field
-		}
-	}
-	return nil
 }
 
 // unknownHint looks for the field that was meant: a similar name in the same
@@ -99,7 +90,7 @@ func unknownHint(name string, around []ancestor) string {
 // findBelow returns the path of the field with the name below a message, at most
 // depth levels down, the least deep one first.
 func findBelow(message protoreflect.MessageDescriptor, name string, depth int) string {
-	if field := fieldByJSONName(message, name); field != nil {
+	if message.Fields().ByJSONName(name) != nil {
 		return name
 	}
 	best := ""
