@@ -17,6 +17,13 @@ func Audit(r audit.Result, checklist bool) Document {
 	for _, u := range r.Unreadable {
 		answer.Blocks = append(answer.Blocks, Note{Bad, endSentence(placed(u.File, u.Line) + ": " + hintedText(u.Message, u.Hint))})
 	}
+	if len(r.LeftOut) > 0 {
+		var more []string
+		for _, left := range r.LeftOut {
+			more = append(more, fmt.Sprintf("%d of %s", left.Count, left.What))
+		}
+		answer.Blocks = append(answer.Blocks, Note{Info, "Not listed and not counted, because there are as many already: " + strings.Join(more, ", ") + "."})
+	}
 	if r.Measured != nil && len(r.Measured.Says) > 0 {
 		answer.Blocks = append(answer.Blocks, Note{Info, fmt.Sprintf("Held to what was measured in %s: %s.", r.Measured.Run, strings.Join(r.Measured.Says, "; "))})
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -72,6 +73,7 @@ type Result struct {
 	Skipped    []Count      `json:"skipped"` // objects and files that were not, by kind
 	Findings   []Finding    `json:"findings"`
 	Silenced   []Silenced   `json:"silenced"`
+	LeftOut    []Count      `json:"leftOut,omitempty"` // findings beyond those that are kept, as "SP011 in a.yaml"
 	Unreadable []Unreadable `json:"unreadable"`
 	Practices  []Practice   `json:"practices"`
 	Measured   *Comparison  `json:"measured,omitempty"` // with a run only
@@ -125,11 +127,18 @@ func Audit(files []File, measured Measured) Result {
 				result.Silenced = append(result.Silenced, Silenced{h.finding(rule), reason})
 				continue
 			}
-			key := rule.Code + " " + file
+			key := rule.Code + " in " + file
 			if kept[key]++; kept[key] <= most {
 				result.Findings = append(result.Findings, h.finding(rule))
 			}
 		}
+	}
+	for key, n := range kept {
+		kept[key] = max(0, n-most)
+	}
+	maps.DeleteFunc(kept, func(_ string, left int) bool { return left == 0 })
+	if len(kept) > 0 {
+		result.LeftOut = counts(kept)
 	}
 	result.Findings = append(result.Findings, ignores.findings()...)
 	slices.SortStableFunc(result.Findings, func(a, b Finding) int {

@@ -195,3 +195,15 @@ func TestAuditAllocates(t *testing.T) {
 		t.Errorf("%.0f allocations for a megabyte, want at most %.0f", got, bound)
 	}
 }
+
+// TestManyFindings: of one rule and file fifty are kept, and how many are not is said.
+func TestManyFindings(t *testing.T) {
+	many := strings.Repeat(permissive+"---\n", 60) // two findings each
+	result := audit.Audit([]audit.File{{"a.yaml", []byte(many)}, {"b.yaml", []byte(permissive)}}, audit.Measured{})
+	if got := result.Number(audit.Warning); got != 52 {
+		t.Errorf("got %d warnings, want 50 and 2", got)
+	}
+	if got := fmt.Sprint(result.LeftOut); got != "[{SP050 in a.yaml 70}]" {
+		t.Errorf("left out: got %s, want 70 of SP050", got)
+	}
+}

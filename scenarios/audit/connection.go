@@ -162,6 +162,11 @@ func longConnects(in *inspection) []hit {
 				hits = append(hits, hit{object: s.rule, at: field, message: fmt.Sprintf("a connection may take %s, and %s gives the whole request %s (%s)", connect, nameOf(route.object), d, place(timeout))})
 				break
 			}
+			try := route.field.Get("retries", "perTryTimeout")
+			if d, ok := try.Duration(); ok && d > 0 && connect > d {
+				hits = append(hits, hit{object: s.rule, at: field, severity: Info, message: fmt.Sprintf("a connection may take %s, and %s gives a try %s (%s): the try ends first", connect, nameOf(route.object), d, place(try))})
+				break
+			}
 		}
 	}
 	return hits

@@ -34,15 +34,17 @@ func egressRules() []Rule {
 		},
 		{
 			Code: "SP062", Name: "clear-text-to-port-443", Severity: Warning, Title: "Clear text to a port of TLS",
-			Why:   "The ServiceEntry says that HTTP is spoken on port 443, and no DestinationRule adds TLS: the other side gets clear text where it expects a handshake.",
-			Fix:   "ports:\n- number: 443\n  name: tls\n  protocol: TLS\n",
-			check: clearTextToTLS,
+			Why:     "The ServiceEntry says that HTTP is spoken on port 443, and no DestinationRule adds TLS: the other side gets clear text where it expects a handshake.",
+			Fix:     "ports:\n- number: 443\n  name: tls\n  protocol: TLS\n",
+			Caution: []string{"The application has to speak TLS itself then. Where it speaks clear text, and the proxy is to encrypt, the port stays HTTP and a DestinationRule with tls.mode SIMPLE, sni and subjectAltNames comes beside it."},
+			check:   clearTextToTLS,
 		},
 		{
 			Code: "SP063", Name: "two-sidecars-for-a-namespace", Severity: Error, Title: "Two Sidecars without a selector in one namespace",
-			Why:   "Istio allows one Sidecar without workloadSelector for a namespace; with two, which one holds is not defined.",
-			Fix:   "spec:\n  workloadSelector:\n    labels:\n      app: checkout\n",
-			check: doubleSidecars,
+			Why:     "Istio allows one Sidecar without workloadSelector for a namespace; with two, which one holds is not defined.",
+			Fix:     "spec:\n  workloadSelector:\n    labels:\n      app: checkout\n",
+			Caution: []string{"The pods that one of the two selects know only what that one lists: what it leaves out is not reachable by name any more."},
+			check:   doubleSidecars,
 		},
 	}
 }

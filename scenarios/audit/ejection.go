@@ -26,7 +26,7 @@ func ejectionRules() []Rule {
 		{
 			Code: "SP012", Name: "ejects-the-only-endpoint", Severity: Error, Title: "Outlier detection that takes the only endpoint out",
 			Why:     "With one endpoint and 100 %, a few errors in a row eject it, and every request gets 503 until the ejection ends: a partial failure becomes a complete one. Istio switches Envoy's panic mode, which would send traffic all the same, off.",
-			Fix:     "outlierDetection:\n  maxEjectionPercent: 100\n  minHealthPercent: 50 # below it, traffic goes to all endpoints, ejected ones too\n",
+			Fix:     "outlierDetection:\n  minHealthPercent: 50 # when fewer are left, traffic goes to all endpoints, ejected ones too\n",
 			Caution: []string{"A second replica is the real remedy; with one, outlier detection cannot help."},
 			check:   ejectsTheOnlyOne,
 		},
@@ -34,7 +34,7 @@ func ejectionRules() []Rule {
 			Code: "SP013", Name: "may-eject-all", Severity: Warning, Title: "Outlier detection that may take all endpoints out",
 			Why:     "With maxEjectionPercent 100 and no minHealthPercent, an error that all endpoints have in common, such as a broken dependency, ejects all of them: every request then gets 503 at once, also those that would have been answered.",
 			Fix:     "outlierDetection:\n  maxEjectionPercent: 50\n  minHealthPercent: 30\n",
-			Caution: []string{carryThePeak},
+			Caution: []string{carryThePeak, switchesLocality},
 			check:   mayEjectAll,
 		},
 		{
@@ -51,9 +51,10 @@ func ejectionRules() []Rule {
 		},
 		{
 			Code: "SP022", Name: "locality-failover-on", Severity: Info, Title: "Outlier detection switches on failover between localities",
-			Why:   "Istio prefers endpoints of the client's own zone as soon as a destination has outlier detection, because locality load balancing is enabled by default. Zones with few clients then have idle replicas, and a zone that fails sends all of its load to the next.",
-			Fix:   "trafficPolicy:\n  loadBalancer:\n    localityLbSetting:\n      enabled: true # or false; either way it is said\n",
-			check: silentFailover,
+			Why:     "Istio prefers endpoints of the client's own zone as soon as a destination has outlier detection, because locality load balancing is enabled by default. Zones with few clients then have idle replicas, and a zone that fails sends all of its load to the next.",
+			Fix:     "trafficPolicy:\n  loadBalancer:\n    localityLbSetting:\n      enabled: true # or false; either way it is said\n",
+			Caution: []string{"true is what holds now. With false, requests go to all zones evenly: each pays the way between zones, and latency grows by it."},
+			check:   silentFailover,
 		},
 		{
 			Code: "SP034", Name: "field-without-effect", Severity: Warning, Title: "A field that Istio no longer looks at",

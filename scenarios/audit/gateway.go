@@ -12,9 +12,10 @@ func gatewayRules() []Rule {
 	return []Rule{
 		{
 			Code: "SP029", Name: "cipher-suites-of-tls13", Severity: Error, Title: "Names of TLS 1.3 suites where they mean nothing",
-			Why:   "cipherSuites governs TLS up to 1.2. Istio drops names that it does not know there, with a warning in istiod's log only; when none is left, the default suites hold, and the list that was reviewed is not in force.",
-			Fix:   "cipherSuites: # of TLS 1.2; those of 1.3 cannot be chosen\n- ECDHE-ECDSA-AES256-GCM-SHA384\n- ECDHE-RSA-AES256-GCM-SHA384\n",
-			check: suitesOfTLS13,
+			Why:     "cipherSuites governs TLS up to 1.2. Istio drops names that it does not know there, with a warning in istiod's log only; when none is left, the default suites hold, and the list that was reviewed is not in force.",
+			Fix:     "cipherSuites: # of TLS 1.2; those of 1.3 cannot be chosen\n- ECDHE-ECDSA-AES256-GCM-SHA384\n- ECDHE-RSA-AES256-GCM-SHA384\n",
+			Caution: []string{"From then on clients of TLS 1.2 that know none of these suites are refused. envoy_listener_ssl_ciphers says which are in use."},
+			check:   suitesOfTLS13,
 		},
 		{
 			Code: "SP030", Name: "cipher-suites-do-not-bind", Severity: Warning, Title: "Cipher suites that most clients go past",
@@ -47,9 +48,10 @@ func gatewayRules() []Rule {
 		},
 		{
 			Code: "SP059", Name: "any-host", Severity: Info, Title: "A server for any host",
-			Why:   "With \"*\" every VirtualService of every namespace may attach any host name to this gateway, also one of another team. Naming hosts, with the namespace before them, is what keeps teams apart.",
-			Fix:   "hosts:\n- shop/shop.example.com # the namespace, and its host\n",
-			check: anyHosts,
+			Why:     "With \"*\" every VirtualService of every namespace may attach any host name to this gateway, also one of another team. Naming hosts, with the namespace before them, is what keeps teams apart.",
+			Fix:     "hosts:\n- shop/shop.example.com # the namespace, and its host\n",
+			Caution: []string{"A host that is left out gets 404, or no certificate: list those that are asked for from the gateway's access log first, over a month."},
+			check:   anyHosts,
 		},
 	}
 }

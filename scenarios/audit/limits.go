@@ -2,6 +2,8 @@ package audit
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/sailplan-io/sailplan/scenarios/mesh"
 )
@@ -46,6 +48,12 @@ func limitRules() []Rule {
 			Fix:     "trafficPolicy:\n  retryBudget:\n    percent: 20\n    minRetryConcurrency: 3\n",
 			Caution: []string{"Beyond the budget, callers see the errors that retries hid before."},
 			check:   unboundedRetries,
+		},
+		{
+			Code: "SP024", Name: "connections-are-not-requests", Severity: Info, Title: "A limit on connections that is another limit than it seems",
+			Why:   "In HTTP/1.1 a connection carries one request at a time, so maxConnections is the number of requests in flight, and http2MaxRequests above it is never reached. In HTTP/2 one connection carries any number, so maxConnections limits next to nothing, and http2MaxRequests is what does.",
+			Fix:   "connectionPool:\n  tcp:\n    maxConnections: 1000\n  http:\n    http2MaxRequests: 1000 # the limit on requests, of HTTP/1.1 too\n",
+			check: connectionsForRequests,
 		},
 		{
 			Code: "SP023", Name: "port-settings-inherit-nothing", Severity: Warning, Title: "Settings for a port that drop the others",
@@ -115,6 +123,30 @@ func (in *inspection) isTCP(s settings) bool {
 	return len(protocols) > 0
 }
 
+func connectionsForRequests(in *inspection) []hit {
+	var hits []hit
+	for _, s := range in.policies() {
+		field := s.tcp.Get("maxConnections")
+		connections, limited := positive(field)
+		requests, bounded := positive(s.http.Get("http2MaxRequests"))
+		protocols := in.protocols(s)
+		if !limited || len(protocols) == 0 {
+			continue
+		}
+		upgraded := s.http.Get("h2UpgradePolicy").Text() == "UPGRADE"
+		all := func(is func(string) bool) bool {
+			return !slices.ContainsFunc(protocols, func(p string) bool { return !is(p) })
+		}
+		switch {
+		case all(func(p string) bool { return p == "http" }) && !upgraded && bounded && connections < requests:
+			hits = append(hits, hit{object: s.rule, at: field, message: fmt.Sprintf("HTTP/1.1 carries one request on a connection, so no more than %d are in flight, whatever http2MaxRequests: %d says; the others wait", connections, requests)})
+		case (all(isHTTP2) || upgraded && all(isHTTP)) && !bounded:
+			hits = append(hits, hit{object: s.rule, at: field, severity: Warning, message: fmt.Sprintf("HTTP/2 carries any number of requests on a connection, so %d connections limit nothing, and there is no http2MaxRequests", connections)})
+		}
+	}
+	return hits
+}
+
 func shortQueues(in *inspection) []hit {
 	var hits []hit
 	const few, share = 16, 20
@@ -161,21 +193,37 @@ func unboundedRetries(in *inspection) []hit {
 		if s.port != "" && !pool.Exists() {
 			continue // SP023 says what such a block loses
 		}
-		for _, route := range in.routesTo(s.host(), s.rule.Namespace) {
-			attempts := route.field.Get("retries", "attempts")
-			n, ok := positive(attempts)
-			if !ok {
-				continue
-			}
-			at := s.block
-			if pool.Exists() {
-				at = pool
-			}
-			hits = append(hits, hit{object: s.rule, at: at, message: fmt.Sprintf("%s retries %d times (%s), and neither maxRetries nor retryBudget bounds how many do so at once", nameOf(route.object), n, place(attempts))})
-			break
+		h, found := in.retriesOf(s)
+		if !found {
+			continue
 		}
+		h.at = s.block
+		if pool.Exists() {
+			h.at = pool
+		}
+		hits = append(hits, h)
 	}
 	return hits
+}
+
+// retriesOf tells of the retries of requests to a host: those of a route, or what
+// Istio does where no route says anything.
+func (in *inspection) retriesOf(s settings) (hit, bool) {
+	routes := in.routesTo(s.host(), s.rule.Namespace)
+	silent := 0
+	for _, route := range routes {
+		attempts := route.field.Get("retries", "attempts")
+		if n, ok := positive(attempts); ok {
+			return hit{object: s.rule, message: fmt.Sprintf("%s retries %d times (%s), and neither maxRetries nor retryBudget bounds how many do so at once", nameOf(route.object), n, place(attempts))}, true
+		}
+		if !attempts.Exists() {
+			silent++
+		}
+	}
+	if s.http.Exists() && s.labels.Key() == "" && (len(routes) == 0 || silent > 0) {
+		return hit{object: s.rule, severity: Info, message: "Istio retries twice by itself where no route says otherwise, and neither maxRetries nor retryBudget bounds how many do so at once"}, true
+	}
+	return hit{}, false
 }
 
 func droppedByPorts(in *inspection) []hit {
@@ -191,11 +239,17 @@ func droppedByPorts(in *inspection) []hit {
 			}
 			hits = append(hits, hit{
 				object: s.rule, at: s.block, message: fmt.Sprintf("port %s has no %s: what stands at line %d does not hold for it", s.port, key, around.Line()),
-				fix: fmt.Sprintf("portLevelSettings:\n- port:\n    number: %s\n  %s: {} # repeat here what stands at line %d\n", s.port, key, around.Line()),
+				fix: fmt.Sprintf("portLevelSettings:\n- port:\n    number: %s\n  %s: # as at line %d\n%s", s.port, key, around.Line(), indented(around.YAML(), "    ")),
 			})
 		}
 	}
 	return hits
+}
+
+// indented puts a text to the right.
+func indented(text, by string) string {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	return by + strings.Join(lines, "\n"+by) + "\n"
 }
 
 func doubleRules(in *inspection) []hit {

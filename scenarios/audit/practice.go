@@ -86,7 +86,7 @@ func (in *inspection) ofRules(codes ...string) []Evidence {
 }
 
 func practices() []practice {
-	return slices.Concat(trustPractices(), edgePractices(), scalePractices(), conductPractices())
+	return slices.Concat(trustPractices(), edgePractices(), scalePractices(), conductPractices(), operationPractices())
 }
 
 func trustPractices() []practice {
@@ -125,7 +125,9 @@ func trustPractices() []practice {
 					a.with = append(a.with, evidence(e.field, "an alert on expiry"))
 				}
 			}
-			if len(a.with) == 0 && len(in.of("PrometheusRule")) > 0 {
+			if a.against = in.ofRules("SP064"); len(a.against) > 0 {
+				a.notMet = "certificates that live long"
+			} else if len(a.with) == 0 && len(in.of("PrometheusRule")) > 0 {
 				a.notMet = "there are Prometheus rules, and none alerts on the expiry of certificates"
 				a.against = []Evidence{evidence(in.of("PrometheusRule")[0].Root(), "no alert on expiry")}
 			}

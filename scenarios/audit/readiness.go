@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sailplan-io/sailplan/scenarios/mesh"
@@ -104,9 +105,9 @@ func conductPractices() []practice {
 			a.against = append(a.against, in.ofRules("SP032", "SP040")...)
 			return a
 		}},
-		{"telemetry is configured", func(in *inspection) answer {
-			a := answer{met: "metrics, logs or traces are configured for the mesh", unknown: "neither a Telemetry nor a mesh configuration is in the files; Istio's standard metrics are on by default"}
-			for _, o := range in.of("Telemetry") {
+		{"metrics, logs and traces are collected", func(in *inspection) answer {
+			a := answer{met: "metrics, logs or traces are configured for the mesh", unknown: "neither a Telemetry, a monitor of Prometheus nor a mesh configuration is in the files; Istio's standard metrics are on by default"}
+			for _, o := range in.of("Telemetry", "ServiceMonitor", "PodMonitor") {
 				a.with = append(a.with, evidence(o.Root(), "%s", nameOf(o)))
 			}
 			for _, config := range in.meshConfigs() {
@@ -118,17 +119,14 @@ func conductPractices() []practice {
 			}
 			return a
 		}},
-		{"alerts watch the mesh", func(in *inspection) answer {
-			a := answer{met: "alerts on Istio's or Envoy's metrics are in the files", notMet: "there are Prometheus rules, and none is an alert on the mesh", unknown: "no PrometheusRule is in the files"}
-			for _, e := range in.expressions() {
-				if e.alert && (istioMetric.MatchString(e.text) || envoyMetric.MatchString(e.text) || strings.Contains(e.text, "pilot_") || strings.Contains(e.text, "istio-proxy")) {
-					a.with = append(a.with, evidence(e.field, "an alert"))
-				}
-			}
-			if len(a.with) == 0 && len(in.of("PrometheusRule")) > 0 {
-				a.against = []Evidence{evidence(in.of("PrometheusRule")[0].Root(), "only recordings, or alerts on other things")}
-			}
-			return a
+		{"alerts watch errors, latency and endpoints", func(in *inspection) answer {
+			return in.alertsOn("errors, latencies or ejected endpoints", "istio_requests_total", "istio_request_duration", "upstream_rq_time", "upstream_rq_xx", "membership_healthy", "outlier_detection")
+		}},
+		{"alerts watch the control plane", func(in *inspection) answer {
+			return in.alertsOn("istiod", "pilot_", "citadel_", "istiod", "discovery")
+		}},
+		{"alerts watch how full proxies and connection pools are", func(in *inspection) answer {
+			return in.alertsOn("CPU and memory of proxies, pools, queues or what is shed", "istio-proxy", "circuit_breakers", "_overflow", "upstream_rq_pending", "upstream_rq_active", "upstream_cx_active", `response_flags=~"UO`, `response_flags="UO`)
 		}},
 		{"comments say what is meant", func(in *inspection) answer {
 			a := answer{met: "each routing and security object has a comment or a description", notMet: "objects whose intent is not written down", unknown: "no routing or security objects are in the files"}
@@ -169,6 +167,20 @@ func conductPractices() []practice {
 			return a
 		}},
 	}
+}
+
+// alertsOn looks for alerts whose query has one of the words.
+func (in *inspection) alertsOn(what string, words ...string) answer {
+	a := answer{met: "an alert is about " + what, notMet: "there are Prometheus rules, and no alert among them is about " + what, unknown: "no PrometheusRule is in the files"}
+	for _, e := range in.expressions() {
+		if e.alert && slices.ContainsFunc(words, func(word string) bool { return strings.Contains(e.text, word) }) {
+			a.with = append(a.with, evidence(e.field, "an alert"))
+		}
+	}
+	if rules := in.of("PrometheusRule"); len(a.with) == 0 && len(rules) > 0 {
+		a.against = []Evidence{evidence(rules[0].Root(), "only recordings, or alerts on other things")}
+	}
+	return a
 }
 
 // commented reports whether an object has a comment, other than one that

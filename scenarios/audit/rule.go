@@ -16,7 +16,7 @@ type Rule struct {
 
 // Rules returns all rules, in the order of their codes.
 func Rules() []Rule {
-	return slices.Concat(readingRules(), limitRules(), ejectionRules(), connectionRules(), routeRules(), trustRules(), gatewayRules(), egressRules(), scalingRules(), workloadRules(), telemetryRules())
+	return slices.Concat(readingRules(), limitRules(), ejectionRules(), connectionRules(), routeRules(), trustRules(), gatewayRules(), egressRules(), installRules(), scalingRules(), workloadRules(), telemetryRules())
 }
 
 // ignoreRule is about the comments that silence others.
@@ -69,7 +69,7 @@ func faults(in *inspection, unknown, chart bool) []hit {
 			h.message = message
 			if o.Kind == "Sidecar" && fault.Path == "spec.resources" {
 				h.message = "spec.resources does not exist: a Sidecar says what a proxy knows, not what it may use. The proxy's size is an annotation of the pod, or global.proxy.resources"
-				h.fix = proxySize
+				h.fix, h.caution = proxySize, []string{sizesFromMeasurement}
 			}
 			hits = append(hits, h)
 		}

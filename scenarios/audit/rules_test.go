@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/sailplan-io/sailplan/scenarios/audit"
 )
@@ -123,23 +124,98 @@ func TestRulesAreDescribed(t *testing.T) {
 	}
 }
 
-// TestHarmfulFixes: what may hurt is never handed out without what to do before.
-func TestHarmfulFixes(t *testing.T) {
+// handedOut returns what is handed out as a fix: by each rule, and by each finding of
+// the cases, which may have one of its own.
+func handedOut(t *testing.T) []audit.Finding {
+	t.Helper()
+	var all []audit.Finding
 	for _, r := range audit.Rules() {
-		for _, harmful := range []struct{ fix, says string }{
-			{"mode: STRICT", "The order:"},
-			{"REGISTRY_ONLY", "The order:"},
-			{"maxEjectionPercent: 50", "carry the peak"},
-			{"principals:", "gets 403"},
-		} {
-			if strings.Contains(r.Fix, harmful.fix) && !strings.Contains(strings.Join(r.Caution, " "), harmful.says) {
-				t.Errorf("%s hands out %s without %q", r.Code, harmful.fix, harmful.says)
+		all = append(all, audit.Finding{Code: r.Code, Fix: r.Fix, Caution: r.Caution})
+		archive, err := txtar.ParseFile(filepath.Join("testdata", "rules", r.Code+".txtar"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range archive.Files {
+			for _, code := range []string{r.Code, "SP018"} { // without a run, and with one
+				all = append(all, audit.Audit([]audit.File{{Name: "case.yaml", Data: c.Data}}, measuredFor(code)).Findings...)
 			}
 		}
-		for _, downgrade := range []string{"DISABLE", "insecureSkipVerify: true", "PERMISSIVE", "TLSV1_0", "TLSV1_1", "maxProtocolVersion", "ALLOW_ANY"} {
-			if strings.Contains(r.Fix, downgrade) {
-				t.Errorf("%s: the fix is a downgrade: %s", r.Code, downgrade)
+	}
+	return all
+}
+
+// harmful is what a fix may do harm by, and what has to be said beside it: patterns.
+type harmful struct {
+	fix  *regexp.Regexp
+	says []string
+}
+
+func harmfulThings() []harmful {
+	thing := func(fix string, says ...string) harmful { return harmful{regexp.MustCompile(fix), says} }
+	return []harmful{
+		thing(`mode: STRICT`, "breaks every client without a sidecar", `The order: 1\.`, "one namespace"),
+		thing(`REGISTRY_ONLY`, "breaks every call to a host without a ServiceEntry", `The order: 1\.`, "one namespace"),
+		// 10 is what holds when nothing is said.
+		thing(`maxEjectionPercent: (1[1-9]|[2-9]\d|100)`, "carry the peak", "failover between localities"),
+		thing(`principals:`, "gets 403", `The order: 1\.`),
+		thing(`ISTIO_MUTUAL`, "without a sidecar"),
+		thing(`httpsRedirect`, "do not follow redirects"),
+		thing(`h2UpgradePolicy`, "has to speak it"),
+		thing(`retryBudget`, "callers see the errors"),
+		thing(`type: ClusterIP`, "cut off"),
+		thing(`(?m)^egress:`, "not reachable"),
+		thing(`sidecar.istio.io/inject`, "switches the sidecar on or off"),
+		thing(`proxyMemoryLimit`, "measured|at the next roll-out"),
+		thing(`minProtocolVersion: TLSV1_2`, "cut off|downgrade"),
+	}
+}
+
+// TestHarmfulFixes: what may hurt is never handed out without what would break and
+// what to do before.
+func TestHarmfulFixes(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range handedOut(t) {
+		caution := strings.Join(f.Caution, " ")
+		for _, harmful := range harmfulThings() {
+			if !harmful.fix.MatchString(f.Fix) {
+				continue
 			}
+			seen[harmful.fix.String()] = true
+			for _, word := range harmful.says {
+				if !regexp.MustCompile(word).MatchString(caution) {
+					t.Errorf("%s hands out\n%s\nwithout %q: %q", f.Code, f.Fix, word, f.Caution)
+				}
+			}
+		}
+		for _, downgrade := range []string{"DISABLE", "insecureSkipVerify: true", "PERMISSIVE", "TLSV1_0", "TLSV1_1", "maxProtocolVersion", "ALLOW_ANY", "AUTO_PASSTHROUGH"} {
+			if strings.Contains(f.Fix, downgrade) {
+				t.Errorf("%s: the fix is a downgrade: %s", f.Code, f.Fix)
+			}
+		}
+		if regexp.MustCompile(`kind: AuthorizationPolicy`).MatchString(f.Fix) {
+			t.Errorf("%s: a whole policy denies what it does not name: %s", f.Code, f.Fix)
+		}
+	}
+	for _, harmful := range harmfulThings() {
+		if !seen[harmful.fix.String()] {
+			t.Errorf("no fix has %s: this test shows less than it says", harmful.fix)
+		}
+	}
+}
+
+// TestFixesAreYAML: what is handed out can be read, and has no blanks to fill that
+// would be refused.
+func TestFixesAreYAML(t *testing.T) {
+	for _, f := range handedOut(t) {
+		if f.Fix == "" {
+			continue
+		}
+		var content any
+		if err := yaml.Unmarshal([]byte(f.Fix), &content); err != nil {
+			t.Errorf("%s: the fix is no YAML: %v\n%s", f.Code, err, f.Fix)
+		}
+		if f.Code != "SP004" && content == nil || regexp.MustCompile(`: \{\}( |$)`).MatchString(f.Fix) && !strings.Contains(f.Fix, "spec: {}") {
+			t.Errorf("%s: the fix says nothing: %s", f.Code, f.Fix)
 		}
 	}
 }

@@ -38,6 +38,17 @@ func scalingRules() []Rule {
 			check: rigidBudgets,
 		},
 		{
+			Code: "SP076", Name: "scales-too-late", Severity: Warning, Title: "An autoscaler that waits until pods are full",
+			Why:   "New pods take tens of seconds to come, and until then the old ones carry what is more. Above 80 % of the requested CPU there is no room for that, and a proxy's latency grows long before its CPU is used up.",
+			Fix:   "averageUtilization: 70\n",
+			check: lateScalers,
+		},
+		{
+			Code: "SP077", Name: "scales-nowhere", Severity: Warning, Title: "An autoscaler without a choice",
+			Why:   "When the minimum is the maximum, the number of pods is fixed: neither a peak nor growth finds more, though the files look as if they did.",
+			check: fixedScalers,
+		},
+		{
 			Code: "SP075", Name: "request-below-use", Severity: Warning, Title: "A request below what was measured",
 			Why:   "The scheduler packs nodes by requests. A pod that uses more than it requests is the first to be slowed down on a full node, and its autoscaler, which counts in percent of the request, is always above its target. Needs a run directory.",
 			check: requestsBelowUse,
@@ -139,7 +150,7 @@ func (in *inspection) deployedComponents() []component {
 	for _, pod := range in.pods {
 		o := pod.object
 		name := "gateway " + o.Name
-		if o.Name == "istiod" || strings.HasPrefix(o.Name, "istiod-") {
+		if isIstiod(o) {
 			name = "istiod"
 		} else if !pod.isGateway() {
 			continue
@@ -223,6 +234,59 @@ func crossedBounds(in *inspection) []hit {
 	}
 	for _, o := range in.of("HorizontalPodAutoscaler") {
 		add(o, spec(o, "minReplicas"), spec(o, "maxReplicas"), 0)
+	}
+	return hits
+}
+
+func lateScalers(in *inspection) []hit {
+	const most = 80 // which is the charts' default
+	var hits []hit
+	add := func(o mesh.Object, target mesh.Field) {
+		if n, ok := target.Number(); ok && n > most {
+			hits = append(hits, hit{object: o, at: target, fix: target.Key() + ": 70\n", message: fmt.Sprintf("pods are added when those there use more than %d %% of what they request", n)})
+		}
+	}
+	for _, o := range in.of("HorizontalPodAutoscaler") {
+		add(o, spec(o, "targetCPUUtilizationPercentage"))
+		for _, metric := range spec(o, "metrics").Items() {
+			for _, kind := range []string{"resource", "containerResource"} {
+				add(o, metric.Get(kind, "target", "averageUtilization"))
+			}
+		}
+	}
+	for _, o := range in.of(mesh.KindGatewayValues) {
+		add(o, o.Root().Get("autoscaling", "targetCPUUtilizationPercentage"))
+		add(o, o.Root().Get("autoscaling", "targetMemoryUtilizationPercentage"))
+	}
+	for _, o := range in.of(mesh.KindIstiodValues, "IstioOperator") {
+		values := o.Root()
+		if o.Kind == "IstioOperator" {
+			values = spec(o, "values")
+		}
+		for _, part := range []mesh.Field{values, values.Get("pilot"), values.Get("gateways", "istio-ingressgateway"), values.Get("gateways", "istio-egressgateway")} {
+			add(o, part.Get("cpu", "targetAverageUtilization"))
+			add(o, part.Get("memory", "targetAverageUtilization"))
+		}
+	}
+	return hits
+}
+
+func fixedScalers(in *inspection) []hit {
+	var hits []hit
+	add := func(o mesh.Object, least, most mesh.Field) {
+		n, ok := least.Number()
+		limit, isSet := most.Number()
+		if ok && isSet && n == limit && n > 0 {
+			hits = append(hits, hit{object: o, at: most, fix: fmt.Sprintf("%s: %d\n", most.Key(), 2*n), message: fmt.Sprintf("minimum and maximum are both %d (%s)", n, place(least))})
+		}
+	}
+	for _, c := range in.components() {
+		if c.object.Kind != "Deployment" && c.on {
+			add(c.object, c.least, c.most)
+		}
+	}
+	for _, o := range in.of("HorizontalPodAutoscaler") {
+		add(o, spec(o, "minReplicas"), spec(o, "maxReplicas"))
 	}
 	return hits
 }

@@ -27,9 +27,10 @@ func trustRules() []Rule {
 		},
 		{
 			Code: "SP051", Name: "clear-text-inside", Severity: Warning, Title: "A DestinationRule that switches mTLS off",
-			Why:   "Clients send clear text to a service of the mesh. Where the service is STRICT, every request fails with 503; where it is PERMISSIVE, identities are gone.",
-			Fix:   "trafficPolicy:\n  tls:\n    mode: ISTIO_MUTUAL\n",
-			check: clearText,
+			Why:     "Clients send clear text to a service of the mesh. Where the service is STRICT, every request fails with 503; where it is PERMISSIVE, identities are gone.",
+			Fix:     "trafficPolicy:\n  tls:\n    mode: ISTIO_MUTUAL\n",
+			Caution: []string{"A workload without a sidecar does not speak mTLS: every request to it gets 503 then. Look whether its pods have one before; the block can also be left out, and then Istio finds out for each pod by itself."},
+			check:   clearText,
 		},
 		{
 			Code: "SP052", Name: "certificate-not-checked", Severity: Error, Title: "TLS without a look at the certificate",

@@ -13,15 +13,17 @@ func workloadRules() []Rule {
 	return []Rule{
 		{
 			Code: "SP080", Name: "proxy-size-in-part", Severity: Warning, Title: "Only a part of the proxy's size is set",
-			Why:   "As soon as one of the four annotations of the proxy's size is there, none of the mesh's defaults holds for this pod. A pod that sets only proxyCPU has a proxy without limits and without a memory request.",
-			Fix:   proxySize,
-			check: partialSizes,
+			Why:     "As soon as one of the four annotations of the proxy's size is there, none of the mesh's defaults holds for this pod. A pod that sets only proxyCPU has a proxy without limits and without a memory request.",
+			Fix:     proxySize,
+			Caution: []string{sizesFromMeasurement},
+			check:   partialSizes,
 		},
 		{
 			Code: "SP081", Name: "annotation-on-the-workload", Severity: Warning, Title: "An annotation for the proxy on the wrong object",
-			Why:   "The injector looks at the pod. An annotation or label of the Deployment itself, and not of its template, has no effect.",
-			Fix:   proxySize,
-			check: misplacedAnnotations,
+			Why:     "The injector looks at the pod. An annotation or label of the Deployment itself, and not of its template, has no effect.",
+			Fix:     proxySize,
+			Caution: []string{"What had no effect has one at the next roll-out, which resizes the proxy, or switches the sidecar on or off: look at whether it is still what is meant."},
+			check:   misplacedAnnotations,
 		},
 		{
 			Code: "SP082", Name: "more-threads-than-cpu", Severity: Warning, Title: "More proxy threads than CPU",
@@ -30,15 +32,17 @@ func workloadRules() []Rule {
 		},
 		{
 			Code: "SP083", Name: "injection-by-annotation", Severity: Info, Title: "Injection by an annotation",
-			Why:   "The annotation sidecar.istio.io/inject was replaced by the label of the same name. The webhook selects pods by labels, so the annotation cannot switch injection on where the namespace does not.",
-			Fix:   "spec:\n  template:\n    metadata:\n      labels:\n        sidecar.istio.io/inject: \"true\"\n",
-			check: injectionByAnnotation,
+			Why:     "The annotation sidecar.istio.io/inject was replaced by the label of the same name. The webhook selects pods by labels, so the annotation cannot switch injection on where the namespace does not.",
+			Fix:     "spec:\n  template:\n    metadata:\n      labels:\n        sidecar.istio.io/inject: \"true\"\n",
+			Caution: []string{"Where the annotation had no effect, the label switches the sidecar on or off at the next roll-out: look at whether the pods have one now."},
+			check:   injectionByAnnotation,
 		},
 		{
 			Code: "SP084", Name: "port-without-protocol", Severity: Warning, Title: "A port that names no protocol",
-			Why:   "Istio then looks at the first bytes of each connection. Protocols in which the server speaks first wait for a timeout, HTTP settings such as retries and maxConcurrentStreams do not hold where it takes the bytes for TCP, and rules about paths do not match.",
-			Fix:   "ports:\n- name: http-web # or appProtocol: http\n  port: 80\n",
-			check: unnamedPorts,
+			Why:     "Istio then looks at the first bytes of each connection. Protocols in which the server speaks first wait for a timeout, HTTP settings such as retries and maxConcurrentStreams do not hold where it takes the bytes for TCP, and rules about paths do not match.",
+			Fix:     "ports:\n- name: http-web # or appProtocol: http\n  port: 80\n",
+			Caution: []string{"A port that is named http and speaks something else breaks: name it by what it speaks, tcp where that is not known."},
+			check:   unnamedPorts,
 		},
 		{
 			Code: "SP085", Name: "past-the-gateway", Severity: Warning, Title: "A service that is public without a gateway",
@@ -52,8 +56,15 @@ func workloadRules() []Rule {
 			Why:   "The sidecar listens on 15000 to 15090, and traffic of user 1337 is not redirected. A container with one of these does not start, or goes past the mesh.",
 			check: reservedPlaces,
 		},
+		{
+			Code: "SP087", Name: "no-way-back", Severity: Warning, Title: "A workload that cannot be rolled back",
+			Why:   "A roll-back needs the version before: with revisionHistoryLimit 0 Kubernetes has forgotten it, and with the tag latest, or none, its name means the new image too. The same tag also lets two pods of one Deployment run different code.",
+			check: noWayBack,
+		},
 	}
 }
+
+const sizesFromMeasurement = "The numbers are the charts' defaults but for the limit of memory: take those that `sailplan size` measured, since a limit of memory below the use kills the proxy."
 
 func sizes() []string {
 	return []string{"sidecar.istio.io/proxyCPU", "sidecar.istio.io/proxyMemory", "sidecar.istio.io/proxyCPULimit", "sidecar.istio.io/proxyMemoryLimit"}
@@ -232,4 +243,31 @@ func reservedPlaces(in *inspection) []hit {
 		}
 	}
 	return hits
+}
+
+func noWayBack(in *inspection) []hit {
+	var hits []hit
+	for _, o := range in.of("Deployment", "StatefulSet", "DaemonSet") {
+		if kept := spec(o, "revisionHistoryLimit"); kept.Text() == "0" {
+			hits = append(hits, hit{object: o, at: kept, message: "no earlier revision is kept, so there is none to go back to", fix: "spec:\n  revisionHistoryLimit: 10\n"})
+		}
+	}
+	for _, pod := range in.pods {
+		for _, container := range pod.field.Get("spec", "containers").Items() {
+			image := container.Get("image")
+			if name := image.Text(); name != "" && name != "auto" && !isPinned(name) {
+				hits = append(hits, hit{object: pod.object, at: image, message: name + " is another image tomorrow", fix: fmt.Sprintf("image: %s:1.2.3 # the version that is meant, or @sha256: and its digest\n", strings.TrimSuffix(name, ":latest"))})
+			}
+		}
+	}
+	return hits
+}
+
+// isPinned reports whether an image's name says which version it is.
+func isPinned(image string) bool {
+	if strings.Contains(image, "@") {
+		return true
+	}
+	_, tag, tagged := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], ":")
+	return tagged && tag != "latest"
 }

@@ -200,6 +200,30 @@ func (f Field) place() *yaml.Node {
 	return f.at
 }
 
+// YAML returns the value as YAML, without comments; empty where there is none.
+func (f Field) YAML() string {
+	if f.node == nil {
+		return ""
+	}
+	var out strings.Builder
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(bare(f.node)); err != nil {
+		return "" // what was read can be written
+	}
+	return out.String()
+}
+
+// bare copies a value without its comments.
+func bare(node *yaml.Node) *yaml.Node {
+	out := *node
+	out.HeadComment, out.LineComment, out.FootComment, out.Content = "", "", "", nil
+	for _, child := range node.Content {
+		out.Content = append(out.Content, bare(child))
+	}
+	return &out
+}
+
 // Line returns the line of the key, or of what is around a missing value; from 1.
 func (f Field) Line() int {
 	if at := f.place(); at != nil {

@@ -65,7 +65,7 @@ func TestAuditExitCodes(t *testing.T) {
 		"no such path":         {nil, []string{"nowhere"}, exitUsage, "nowhere"},
 		"an empty folder":      {nil, []string{"."}, exitUsage, "no file"},
 		"no argument":          {nil, nil, exitUsage, "requires at least 1"},
-		"no such run":          {map[string]string{"a.yaml": rule}, []string{".", "--run", "x"}, exitUsage, "recommendation.json"},
+		"no such run":          {map[string]string{"a.yaml": rule}, []string{".", "--run", "x"}, exitUsage, "run directory"},
 		"standard input":       {nil, []string{"-"}, exitNo, "standard input:4"},
 		"templates of a chart": {map[string]string{"c/Chart.yaml": "name: c\n", "c/templates/a.yaml": "{{ a }}", "c/values.yaml": "autoscaleMin: 2\n"}, []string{"."}, exitDone, "left out"},
 		"another kind":         {map[string]string{"a.yaml": "apiVersion: v1\nkind: Secret\n"}, []string{"."}, exitDone, "Nothing to audit"},
