@@ -255,8 +255,9 @@ func inspect(files []File) *inspection {
 		allowing: map[string][]mesh.Object{}, clear: map[string][]mesh.Object{}, leaving: map[string]mesh.Object{},
 		found: map[string][]hit{}, counted: map[string]endpoints{},
 	}
+	reader := mesh.NewReader()
 	for _, file := range files {
-		objects, err := mesh.Read(file.Name, file.Data)
+		objects, err := reader.Read(file.Name, file.Data)
 		if err != nil {
 			in.unreadable = append(in.unreadable, unreadable(file.Name, err)...)
 		}

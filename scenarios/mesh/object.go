@@ -99,7 +99,7 @@ const maxProblems = 100
 
 type parser struct {
 	kinds    map[string]kind // that are read, when all are
-	shapes   map[reflect.Type]*shape
+	shapes   *shapes
 	all      bool // every kind is read, and objects with problems are kept
 	objects  []Object
 	problems scenarios.Errors

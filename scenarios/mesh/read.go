@@ -32,6 +32,17 @@ const (
 	KindGatewayValues = "gateway values"
 )
 
+// Reader reads files one after the other, and learns only once what kinds there are.
+type Reader struct {
+	kinds  map[string]kind
+	shapes *shapes
+}
+
+// NewReader returns a Reader.
+func NewReader() *Reader {
+	return &Reader{kinds(), &shapes{map[reflect.Type]*shape{}}}
+}
+
 // Read reads a YAML file of Kubernetes objects and of Helm values for Istio's
 // charts, for an audit: unlike Parse it reads every kind that it knows strictly,
 // and it returns objects with problems together with their Faults. An object of
@@ -39,12 +50,12 @@ const (
 // file is no YAML, is beyond the limits, or holds what is no object at all.
 //
 // A file without any object is empty, and no error.
-func Read(name string, data []byte) ([]Object, error) {
+func (r *Reader) Read(name string, data []byte) ([]Object, error) {
 	documents, err := scenarios.ReadDocuments(name, data, limits())
 	if err != nil {
 		return nil, withTemplateHint(err, data)
 	}
-	p := parser{all: true, kinds: kinds()}
+	p := parser{all: true, kinds: r.kinds, shapes: r.shapes}
 	for _, document := range documents {
 		if document.Root != nil {
 			p.object(document, document.Root)

@@ -3,6 +3,7 @@ package mesh
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -85,8 +86,11 @@ type shape struct {
 	fields  map[string]reflect.Type // of a struct, by the names in JSON; found out when asked for
 }
 
-func (p *parser) shapeOf(t reflect.Type) *shape {
-	if known := p.shapes[t]; known != nil {
+// shapes are those of the types that were met.
+type shapes struct{ known map[reflect.Type]*shape }
+
+func (all *shapes) of(t reflect.Type) *shape {
+	if known := all.known[t]; known != nil {
 		return known
 	}
 	s, pointer := &shape{}, reflect.PointerTo(t)
@@ -103,17 +107,14 @@ func (p *parser) shapeOf(t reflect.Type) *shape {
 	case t.Kind() == reflect.Struct && pointer.Implements(reflect.TypeFor[json.Unmarshaler]()):
 		s.writing = ownWay
 	}
-	if p.shapes == nil {
-		p.shapes = map[reflect.Type]*shape{}
-	}
-	p.shapes[t] = s
+	all.known[t] = s
 	return s
 }
 
 // special reads the types that are written in a way of their own, and reports
 // whether the type is one of them.
 func (r reflected) special(node *yaml.Node, t reflect.Type, path string) bool {
-	s := r.parser.shapeOf(t)
+	s := r.parser.shapes.of(t)
 	switch s.writing {
 	case quantity:
 		if node.Kind != yaml.ScalarNode {
@@ -153,9 +154,9 @@ func (r reflected) object(node *yaml.Node, t reflect.Type, path string, around [
 	around = append(slices.Clip(around), outer{path, t})
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
-		field := r.parser.fieldsOf(t)[key.Value]
+		field := r.parser.shapes.fieldsOf(t)[key.Value]
 		if field == nil {
-			r.fail(key, join(path, key.Value), unknownFieldHint(key.Value, around), unknownField)
+			r.fail(key, join(path, key.Value), r.unknownFieldHint(key.Value, around), unknownField)
 			continue
 		}
 		r.value(value, field, join(path, key.Value), around)
@@ -163,31 +164,32 @@ func (r reflected) object(node *yaml.Node, t reflect.Type, path string, around [
 }
 
 // fieldsOf returns the types of a struct's fields by their names in JSON.
-func (p *parser) fieldsOf(t reflect.Type) map[string]reflect.Type {
-	s := p.shapeOf(t)
-	if s.fields == nil {
-		s.fields = map[string]reflect.Type{}
-		for _, name := range namesOf(t) {
-			s.fields[name] = fieldNamed(t, name)
-		}
+func (s *shapes) fieldsOf(t reflect.Type) map[string]reflect.Type {
+	shape := s.of(t)
+	if shape.fields == nil {
+		shape.fields = map[string]reflect.Type{}
+		addFields(shape.fields, t)
 	}
-	return s.fields
+	return shape.fields
 }
 
-// fieldNamed returns the type of the field that has the name in JSON; nil when
-// the struct has none.
-func fieldNamed(t reflect.Type, name string) reflect.Type {
+// addFields adds the fields of a struct by their names in JSON, but for names that
+// are there already: of two the outer one counts.
+func addFields(fields map[string]reflect.Type, t reflect.Type) {
+	var inlined []reflect.Type
 	for i := range t.NumField() {
 		field := t.Field(i)
-		if tag, inline := jsonName(field); inline {
-			if found := fieldNamed(structOf(field.Type), name); found != nil {
-				return found
-			}
-		} else if tag == name {
-			return field.Type
+		name, inline := jsonName(field)
+		switch {
+		case inline:
+			inlined = append(inlined, structOf(field.Type))
+		case name != "" && fields[name] == nil:
+			fields[name] = field.Type
 		}
 	}
-	return nil
+	for _, inner := range inlined {
+		addFields(fields, inner)
+	}
 }
 
 // jsonName returns the name of a field in JSON, empty when it has none, and
@@ -213,31 +215,16 @@ func structOf(t reflect.Type) reflect.Type {
 	return t
 }
 
-// namesOf returns the names of a struct's fields in JSON.
-func namesOf(t reflect.Type) []string {
-	var names []string
-	for i := range t.NumField() {
-		field := t.Field(i)
-		if name, inline := jsonName(field); inline {
-			names = append(names, namesOf(structOf(field.Type))...)
-		} else if name != "" {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // unknownFieldHint looks for the field that was meant, as unknownHint does.
-func unknownFieldHint(name string, around []outer) string {
+func (r reflected) unknownFieldHint(name string, around []outer) string {
 	here := around[len(around)-1].shape
-	names := namesOf(here)
+	names := slices.Sorted(maps.Keys(r.parser.shapes.fieldsOf(here)))
 	near, isNear := scenarios.Nearest(name, names)
 	if isNear && strings.EqualFold(strings.NewReplacer("_", "", "-", "").Replace(name), near) {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	for _, a := range slices.Backward(around) {
-		if found := belowStruct(a.shape, name, 4); found != "" {
+		if found := r.parser.shapes.below(a.shape, name, 4); found != "" {
 			return fmt.Sprintf("%q belongs at %s", name, join(a.path, found))
 		}
 	}
@@ -251,29 +238,25 @@ func unknownFieldHint(name string, around []outer) string {
 	return "known here: " + strings.Join(names, ", ")
 }
 
-// belowStruct returns the path of the field with the name below a struct, at most
+// below returns the path of the field with the name below a struct, at most
 // depth levels down, the least deep one first; lists are not looked into.
-func belowStruct(t reflect.Type, name string, depth int) string {
+func (all *shapes) below(t reflect.Type, name string, depth int) string {
 	t = structOf(t)
-	if depth < 0 || t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[proto.Message]()) {
+	if depth < 0 || t.Kind() != reflect.Struct || all.of(t).writing == message {
 		return ""
 	}
-	if fieldNamed(t, name) != nil {
+	fields := all.fieldsOf(t)
+	if fields[name] != nil {
 		return name
 	}
 	best := ""
-	for i := range t.NumField() {
-		field := t.Field(i)
-		tag, inline := jsonName(field)
-		if tag == "status" || tag == "" && !inline {
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		if key == "status" {
 			continue
 		}
-		below := belowStruct(field.Type, name, depth-1)
-		if below != "" && !inline {
-			below = tag + "." + below
-		}
-		if below != "" && (best == "" || strings.Count(below, ".") < strings.Count(best, ".")) {
-			best = below
+		below := all.below(fields[key], name, depth-1)
+		if below != "" && (best == "" || strings.Count(below, ".")+1 < strings.Count(best, ".")) {
+			best = key + "." + below
 		}
 	}
 	return best
