@@ -218,10 +218,29 @@ func (d Document) syntaxProblem(err error) Problem {
 		column = 1 + len(text) - len(strings.TrimLeft(text, " \t"))
 	}
 	problem := d.ProblemAt(line, column, "", "not valid YAML: "+printable(message))
-	if strings.Contains(message, "cannot start any token") {
-		problem.Hint = "YAML is indented with spaces; quote a value that starts with a special character"
-	}
+	problem.Hint = d.syntaxHint(message, line)
 	return problem
+}
+
+// syntaxHint says what is usually behind an error of the YAML parser; empty: it says
+// enough itself.
+func (d Document) syntaxHint(message string, line int) string {
+	for number := max(1, line-1); number <= line; number++ {
+		if text, _ := d.line(number); strings.HasPrefix(text, "<<<<<<<") || strings.HasPrefix(text, ">>>>>>>") || strings.HasPrefix(text, "=======") {
+			return "a merge conflict is not resolved here"
+		}
+	}
+	switch {
+	case strings.Contains(message, "cannot start any token"):
+		return "YAML is indented with spaces; quote a value that starts with a special character"
+	case strings.Contains(message, "mapping values are not allowed"):
+		return "look at the indentation of this line and of the one above; quote a value that has a colon in it"
+	case strings.Contains(message, "did not find expected '-' indicator"), strings.Contains(message, "did not find expected key"):
+		return "look at the indentation of the lines before"
+	case strings.Contains(message, "UTF-8"), strings.Contains(message, "control characters are not allowed"):
+		return "this is no text file"
+	}
+	return ""
 }
 
 // line returns a line of the file, from 1, without its end.

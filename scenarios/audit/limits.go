@@ -157,7 +157,7 @@ func shortQueues(in *inspection) []hit {
 		switch {
 		case !ok:
 		case n < few:
-			hits = append(hits, hit{object: s.rule, at: field, message: fmt.Sprintf("a burst of more than %d requests on a cold pool is shed", n)})
+			hits = append(hits, hit{object: s.rule, at: field, message: fmt.Sprintf("on a cold pool, what comes beyond %s at once is shed", many(n, "request"))})
 		case limited && n*share < requests:
 			hits = append(hits, hit{object: s.rule, at: field, message: fmt.Sprintf("%d requests may be in flight, and on a cold pool a burst of more than %d is shed", requests, n)})
 		}
@@ -174,6 +174,13 @@ func usedUpConnections(in *inspection) []hit {
 		}
 	}
 	return hits
+}
+
+func many(n int64, what string) string {
+	if n == 1 {
+		return "one " + what
+	}
+	return plural(n, what)
 }
 
 func plural(n int64, what string) string {

@@ -85,6 +85,15 @@ func (in *inspection) ofRules(codes ...string) []Evidence {
 	return all
 }
 
+// PracticeNames returns the lines of the checklist, in their order.
+func PracticeNames() []string {
+	var names []string
+	for _, p := range practices() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 func practices() []practice {
 	return slices.Concat(trustPractices(), edgePractices(), scalePractices(), conductPractices(), operationPractices())
 }

@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sailplan-io/sailplan/scenarios/mesh"
@@ -134,7 +135,7 @@ func (in *inspection) missingSubset(o mesh.Object, destination mesh.Field) (hit,
 	}
 	known := "has no subsets"
 	if len(names) > 0 {
-		known = fmt.Sprintf("has %q", names)
+		known = "has " + strings.Join(names, ", ")
 	}
 	return hit{
 		object: o, at: subset, message: fmt.Sprintf("%s of %s does not exist: %s (%s:%d) %s", subset.Text(), host, nameOf(rules[0]), rules[0].File, rules[0].Line, known),

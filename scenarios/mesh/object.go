@@ -127,8 +127,12 @@ func (p *parser) object(document scenarios.Document, root *yaml.Node) {
 		p.objects = append(p.objects, p.read(document, root, object))
 		return
 	}
-	if object.Kind == "" || object.APIVersion == "" {
-		p.fail(document, root, "", "", "not a Kubernetes object: kind or apiVersion is missing")
+	if object.Kind == "" {
+		p.fail(document, root, "", "", "not a Kubernetes object: kind is missing")
+		return
+	}
+	if object.APIVersion == "" {
+		p.fail(document, root, "", p.versionHint(object.Kind), "not a Kubernetes object: apiVersion is missing")
 		return
 	}
 	if object.Kind == "List" {

@@ -33,7 +33,7 @@ func TestParseErrors(t *testing.T) {
 		"only separators":     {"---\n---\n# x\n", []string{"holds no Kubernetes object"}},
 		"text":                {"hello", []string{"expected a Kubernetes object"}},
 		"a list":              {"- a\n", []string{"found a list"}},
-		"no kind":             {"a: 1\n", []string{"kind or apiVersion is missing"}},
+		"no kind":             {"a: 1\n", []string{"kind is missing"}},
 		"binary":              {"\x00\x01\x02", []string{"not valid YAML"}},
 		"unknown version":     {strings.Replace(rule, "io/v1", "io/v2", 1) + "    outlierDetection: {}\n", []string{"dr.yaml:1:13", "no version of DestinationRule", "networking.istio.io/v1"}},
 		"no spec":             {"apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\n", []string{"spec: is missing"}},

@@ -77,6 +77,7 @@ func (p *parser) read(document scenarios.Document, root *yaml.Node, object Objec
 		p.values(document, root, &object)
 	case !known:
 		object.Note = "kinds that are not read here"
+		p.strangeKind(document, root, object)
 	case !slices.Contains(k.versions, object.APIVersion):
 		p.fail(document, lookup(root, "apiVersion"), "apiVersion", "write "+k.versions[0], "%q is no version of %s", object.APIVersion, object.Kind)
 	case k.message != nil:
@@ -136,6 +137,52 @@ func (p *parser) kindOf(object Object) (kind, bool) {
 	}
 	k, known := p.kinds[group+"/"+object.Kind]
 	return k, known
+}
+
+// versionHint names the versions of a kind, where it is known.
+func (p *parser) versionHint(name string) string {
+	var versions []string
+	for key, k := range p.kinds {
+		if _, kind, _ := strings.Cut(key, "/"); kind == name {
+			versions = append(versions, k.versions[0])
+		}
+	}
+	if len(versions) == 0 {
+		return ""
+	}
+	slices.Sort(versions)
+	return "write apiVersion: " + strings.Join(versions, ", or ")
+}
+
+// strangeKind reports a kind that its group does not have: one of another group, or
+// misspelt. Groups have more kinds than are read here, Istio's do not.
+func (p *parser) strangeKind(document scenarios.Document, root *yaml.Node, object Object) {
+	group, _, grouped := strings.Cut(object.APIVersion, "/")
+	if !grouped {
+		group = ""
+	}
+	var here []string
+	for key := range p.kinds {
+		if of, kind, _ := strings.Cut(key, "/"); of == group {
+			here = append(here, kind)
+		}
+	}
+	if len(here) == 0 {
+		return
+	}
+	slices.Sort(here)
+	at := lookup(root, "kind")
+	if hint := p.versionHint(object.Kind); hint != "" {
+		p.fail(document, at, "kind", hint, "%s has no %s", object.APIVersion, object.Kind)
+		return
+	}
+	near, isNear := scenarios.Nearest(object.Kind, here)
+	switch {
+	case isNear && (strings.HasSuffix(group, "istio.io") || strings.EqualFold(near, object.Kind) || near+"s" == object.Kind):
+		p.fail(document, at, "kind", fmt.Sprintf("did you mean %q?", near), "%s has no %s", object.APIVersion, object.Kind)
+	case strings.HasSuffix(group, "networking.istio.io"), strings.HasSuffix(group, "security.istio.io"):
+		p.fail(document, at, "kind", "known here: "+strings.Join(here, ", "), "%s has no %s", object.APIVersion, object.Kind)
+	}
 }
 
 func kinds() map[string]kind {

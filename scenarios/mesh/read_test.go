@@ -30,6 +30,11 @@ func TestReadFindsFaults(t *testing.T) {
 		},
 		"a version that does not exist": {"apiVersion: networking.istio.io/v2\nkind: Gateway\nmetadata: {name: a}\n", []string{`1: apiVersion: "networking.istio.io/v2" is no version of Gateway; write networking.istio.io/v1`}},
 		"a field beside spec":           {"apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a}\nmtls: {mode: STRICT}\n", []string{"4: mtls: unknown field; fields of PeerAuthentication belong under spec"}},
+		"a kind in the plural":          {"apiVersion: networking.istio.io/v1\nkind: DestinationRules\nmetadata: {name: a}\n", []string{`2: kind: networking.istio.io/v1 has no DestinationRules; did you mean "DestinationRule"?`}},
+		"a kind of another group":       {"apiVersion: v1\nkind: Deployment\nmetadata: {name: a}\n", []string{`2: kind: v1 has no Deployment; write apiVersion: apps/v1`}},
+		"a kind that Istio never had":   {"apiVersion: security.istio.io/v1\nkind: Firewall\nmetadata: {name: a}\n", []string{`2: kind: security.istio.io/v1 has no Firewall; known here: AuthorizationPolicy`}},
+		"a kind of the gateway API":     {"apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a}\n", nil},
+		"a kind that is not read":       {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", nil},
 		"an enum":                       {"apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a}\nspec:\n  mtls:\n    mode: STRIKT\n", []string{`6: spec.mtls.mode: "STRIKT" is not a value of this field; did you mean "STRICT"?`}},
 		"a Deployment": {
 			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  replica: 2\n  selector: {}\n  template:\n    spec:\n      containers:\n      - name: a\n        resources: {requests: {cpu: abc}}\n",
