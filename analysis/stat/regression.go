@@ -12,6 +12,9 @@ import (
 // ErrCollinear is returned when the columns of a regression cannot be told apart.
 var ErrCollinear = errors.New("columns are collinear")
 
+// errShort is returned when there are fewer observations than coefficients.
+var errShort = errors.New("it needs as many observations")
+
 // Fit is a linear regression y = X·coefficients.
 type Fit struct {
 	Coefficients []float64
@@ -43,7 +46,7 @@ func LeastSquares(rows [][]float64, y, weights []float64) (Fit, error) {
 	}
 	p := len(rows[0])
 	if p == 0 || n < p {
-		return Fit{}, fmt.Errorf("regression with %d coefficients needs as many observations, there are %d", p, n)
+		return Fit{}, fmt.Errorf("regression with %d coefficients: %w: there are %d", p, errShort, n)
 	}
 	x, b, scale, err := scaled(rows, y, weights)
 	if err != nil {
@@ -205,84 +208,4 @@ func VarianceInflation(rows [][]float64, j int) float64 {
 		return math.Inf(1)
 	}
 	return total / rest
-}
-
-// NonNegative fits like LeastSquares, but holds the coefficients of the columns
-// that free does not name at 0 or above: what a request costs is not negative.
-// It tries every set of columns (at most twelve) and keeps the best admissible
-// one; the coefficients of columns that were left out are 0 in the returned fit,
-// and their names are in dropped. Their intervals are those of the smaller model.
-func NonNegative(rows [][]float64, y, weights []float64, free map[int]bool) (fit Fit, dropped []int, err error) {
-	if len(rows) == 0 || len(rows[0]) == 0 || len(rows[0]) > 12 {
-		return Fit{}, nil, fmt.Errorf("non-negative regression of %d rows", len(rows))
-	}
-	p := len(rows[0])
-	best, firstErr := math.Inf(1), error(nil)
-	for mask := 1; mask < 1<<p; mask++ {
-		part, sum, err := fitSubset(rows, y, weights, mask, free)
-		if err != nil {
-			if mask == 1<<p-1 {
-				firstErr = err
-			}
-			continue
-		}
-		if sum < best {
-			best, fit, dropped = sum, part, nil
-			for j := range p {
-				if mask&(1<<j) == 0 {
-					dropped = append(dropped, j)
-				}
-			}
-		}
-	}
-	if math.IsInf(best, 1) {
-		if firstErr == nil {
-			firstErr = errors.New("no admissible fit")
-		}
-		return Fit{}, nil, firstErr
-	}
-	return fit, dropped, nil
-}
-
-// fitSubset fits the columns in mask; an error when one of them comes out
-// negative without being free, or a free one is missing.
-func fitSubset(rows [][]float64, y, weights []float64, mask int, free map[int]bool) (Fit, float64, error) {
-	p := len(rows[0])
-	part := make([][]float64, len(rows))
-	var columns []int
-	for j := range p {
-		if mask&(1<<j) != 0 {
-			columns = append(columns, j)
-		} else if free[j] {
-			return Fit{}, 0, errors.New("a free column is missing")
-		}
-	}
-	for i, row := range rows {
-		for _, j := range columns {
-			part[i] = append(part[i], row[j])
-		}
-	}
-	small, err := LeastSquares(part, y, weights)
-	if err != nil {
-		return Fit{}, 0, err
-	}
-	full := small
-	full.Coefficients = make([]float64, p)
-	full.covariance = mat.NewSymDense(p, nil)
-	for a, j := range columns {
-		if small.Coefficients[a] < 0 && !free[j] {
-			return Fit{}, 0, fmt.Errorf("coefficient %d is negative", j)
-		}
-		full.Coefficients[j] = small.Coefficients[a]
-		for b, k := range columns {
-			if k >= j {
-				full.covariance.SetSym(j, k, small.covariance.At(a, b))
-			}
-		}
-	}
-	sum := 0.0
-	for i, r := range small.Residuals {
-		sum += weight(weights, i) * r * r
-	}
-	return full, sum, nil
 }

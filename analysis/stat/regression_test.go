@@ -125,33 +125,6 @@ func TestLeastSquaresWithoutFreedom(t *testing.T) {
 	}
 }
 
-func TestNonNegative(t *testing.T) {
-	rows := [][]float64{{1, 1, 2}, {1, 2, 1}, {1, 3, 4}, {1, 4, 3}, {1, 5, 7}}
-	y := []float64{0.5, 2.2, 2.9, 4.4, 4.6}
-	f, dropped, err := NonNegative(rows, y, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// scipy 1.17.1, optimize.nnls: (0, 0.98545455, 0); unconstrained the first and
-	// the last are negative.
-	for i, want := range []float64{0, 0.98545455, 0} {
-		near(t, "coefficient", f.Coefficients[i], want, 1e-7)
-	}
-	if len(dropped) != 2 || dropped[0] != 0 || dropped[1] != 2 {
-		t.Errorf("dropped %v, want [0 2]", dropped)
-	}
-	if e := f.Mean([]float64{1, 2, 3}, 0.95); !(e.Low < e.Value && e.Value < e.High) {
-		t.Errorf("mean %v has no interval", e)
-	}
-	free, _, err := NonNegative(rows, y, nil, map[int]bool{0: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if free.Coefficients[0] >= 0 {
-		t.Errorf("the free coefficient is %g, want it negative", free.Coefficients[0])
-	}
-}
-
 func TestStudentT(t *testing.T) {
 	// Any printed table of Student's t.
 	near(t, "t(10)", StudentT(0.95, 10), 2.228138851986274, 1e-9)
