@@ -171,8 +171,11 @@ func headers(runID string, to scenarios.Endpoint, r scenarios.Request) (fields [
 	return fields, authority, nil
 }
 
-// weights returns the weights of the mix in its order.
-func weights(plan scenarios.Plan) []float64 {
+// weights returns the weights of a phase's mix in the order of the plan's requests.
+func weights(plan scenarios.Plan, phase scenarios.Phase) []float64 {
+	if len(phase.Mix) > 0 {
+		return phase.Mix
+	}
 	w := make([]float64, 0, len(plan.Requests))
 	for _, r := range plan.Requests {
 		w = append(w, r.Weight)

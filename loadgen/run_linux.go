@@ -87,8 +87,11 @@ func newRun(plan scenarios.Plan, phase scenarios.Phase, worker, workers int) (*r
 	if rps := plan.Guards.MaxRate.RPS(); rps > 0 {
 		r.limit.gap = int64(1e9 * float64(workers) / rps)
 	}
+	if n := len(phase.Mix); n > 0 && n != len(plan.Requests) {
+		return nil, fmt.Errorf("phase %q: its mix has %d weights for %d requests", phase.Name, n, len(plan.Requests))
+	}
 	var err error
-	if r.mix, err = schedule.NewMix(weights(plan), phase.Seed); err != nil {
+	if r.mix, err = schedule.NewMix(weights(plan, phase), phase.Seed); err != nil {
 		return nil, fmt.Errorf("phase %q: %w", phase.Name, err)
 	}
 	if phase.Process == scenarios.Closed {

@@ -35,7 +35,7 @@ func (c *openConn) Start(kind int, token uint32, v *exchange.Variation) int32 {
 // newTraffic returns a worker in the middle of a phase, with one connection.
 func newTraffic(t *testing.T, plan scenarios.Plan, records int) (*worker, *openConn) {
 	t.Helper()
-	mix, err := schedule.NewMix(weights(plan), 1)
+	mix, err := schedule.NewMix(weights(plan, scenarios.Phase{}), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

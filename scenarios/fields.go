@@ -58,6 +58,7 @@ func topFields() map[string]field {
 		"Scenario.objectives":  {text: "Conditions on the service that a capacity must hold; p99 ≤ 50ms and at most 0.1% errors when the key is left out."},
 		"Scenario.guards":      {text: "What ends a run before it does harm."},
 		"Scenario.observe":     {text: "Where resource metrics come from."},
+		"Scenario.sizing":      {text: "What `size` measures beyond what every sizing needs."},
 		"Scenario.demand":      {text: "What the system has to carry; replicas are recommended for it."},
 		"Scenario.prices":      {text: "What resources cost; with it reports say what a million requests cost."},
 		"Scenario.auth":        {text: "The credential that every request carries. It is never recorded; what is written here is, so keep secrets in files."},

@@ -48,6 +48,7 @@ const (
 	KindWarmUp    PhaseKind = "warm-up"
 	KindClimb     PhaseKind = "climb"  // rising rates until the objective breaks
 	KindSteady    PhaseKind = "steady" // the sweep that is fitted
+	KindMix       PhaseKind = "mix"    // as steady, but of another mix: for the cost of each request, and nothing else
 	KindSearch    PhaseKind = "search" // the blind search for the SLO edge
 	KindProof     PhaseKind = "proof"  // just below and just above the measured edge
 	KindLoad      PhaseKind = "load"   // of `run`
@@ -69,6 +70,9 @@ type Phase struct {
 	// beyond is shed and counted. 0 means as many as come due within the timeout,
 	// at least 1 000 and at most 500 000.
 	MaxBacklog int
+	// Mix are the weights of this phase in the order of the plan's requests: finite,
+	// ≥ 0, one of them above 0. Empty: those of the plan.
+	Mix []float64
 	// Curve is a rate that changes: points in order, the first at 0, the last at
 	// Duration. Rate is then its mean. Empty: the rate is Rate throughout.
 	Curve []CurvePoint
@@ -85,6 +89,7 @@ type phaseJSON struct {
 	IntervalSeconds float64   `json:"intervalSeconds,omitempty"`
 	Seed            uint64    `json:"seed,string"`
 	MaxBacklog      int       `json:"maxBacklog,omitempty"`
+	Mix             []float64 `json:"mix,omitempty"`
 	// Curve has a pair of seconds and rate per second for each point.
 	Curve [][2]float64 `json:"curve,omitempty"`
 }
@@ -94,7 +99,7 @@ func (p Phase) MarshalJSON() ([]byte, error) {
 	return json.Marshal(phaseJSON{
 		Name: p.Name, Kind: p.Kind, Process: p.Process, Rate: p.Rate,
 		DurationSeconds: p.Duration.Seconds(), IntervalSeconds: p.Interval.Seconds(),
-		Seed: p.Seed, MaxBacklog: p.MaxBacklog, Curve: curvePairs(p.Curve),
+		Seed: p.Seed, MaxBacklog: p.MaxBacklog, Mix: p.Mix, Curve: curvePairs(p.Curve),
 	})
 }
 
@@ -136,7 +141,7 @@ func (p *Phase) UnmarshalJSON(data []byte) error {
 	*p = Phase{
 		Name: in.Name, Kind: in.Kind, Process: in.Process, Rate: in.Rate,
 		Duration: duration, Interval: interval, Seed: in.Seed, MaxBacklog: in.MaxBacklog,
-		Curve: curve,
+		Mix: in.Mix, Curve: curve,
 	}
 	return nil
 }

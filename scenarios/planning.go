@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// Sizing is what `size` measures beyond what every sizing needs.
+type Sizing struct {
+	PerClass bool `yaml:"perClass"` // phases of other mixes too, so that the cost of each request of the mix shows
+}
+
 // Demand is what the system has to carry, and what of it may be lost meanwhile.
 type Demand struct {
 	PeakRate       Rate  `yaml:"peakRate"`

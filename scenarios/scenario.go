@@ -21,6 +21,7 @@ type Scenario struct {
 	Objectives  []Objective `yaml:"objectives"`
 	Guards      Guards      `yaml:"guards"`
 	Observe     Observe     `yaml:"observe"`
+	Sizing      Sizing      `yaml:"sizing"`
 	Demand      Demand      `yaml:"demand"`
 	Prices      Prices      `yaml:"prices"`
 	Auth        *Auth       `yaml:"auth"`

@@ -26,6 +26,7 @@ func Validate(s Scenario) error {
 	v.objectives()
 	v.guards()
 	v.observe()
+	v.sizing()
 	v.demand()
 	return v.problems.orNil()
 }

@@ -32,6 +32,13 @@ func (v *validator) requests() {
 	}
 }
 
+// sizing asks for what a measurement of each request needs.
+func (v *validator) sizing() {
+	if v.s.Sizing.PerClass && len(v.s.Requests) < 2 {
+		v.fail("sizing.perClass", "leave it out: what is measured is the cost of the only one", "tells the requests of a mix apart, and there are fewer than two")
+	}
+}
+
 // call holds a request to being a gRPC call where gRPC is spoken, and only there.
 func (v *validator) call(path string, r Request) {
 	speaksGRPC := v.s.Target != nil && v.s.Target.Protocol == ProtocolGRPC

@@ -42,6 +42,8 @@ func TestValidate(t *testing.T) {
 		"user in URL":                    {head + "target: {url: http://me:secret@localhost}\n", []string{"target.url"}},
 		"port":                           {head + "target: {url: http://localhost:70000}\n", []string{"port 70000 is outside 1 to 65535"}},
 		"port of connectTo":              {head + "target: {url: http://localhost, connectTo: \"127.0.0.1:0\"}\n", []string{"port 0 is outside"}},
+		"classes of one request":         {minimal + "sizing: {perClass: true}\n", []string{"f.yaml:5:20: sizing.perClass: tells the requests of a mix apart"}},
+		"classes of two requests":        {minimal + "sizing: {perClass: true}\nrequests: [{path: /}, {path: /b}]\n", nil},
 		"same name twice":                {minimal + "requests: [{name: a, path: /}, {name: a, path: /b}]\n", []string{"f.yaml:5:39: requests[1].name: the same name as requests[0]"}},
 		"connection header":              {minimal + "requests: [{path: /, headers: {Connection: close}}]\n", []string{"requests[0].headers.Connection"}},
 		"pseudo-header":                  {minimal + "requests: [{path: /, headers: {\":path\": /}}]\n", []string{"pseudo-headers"}},

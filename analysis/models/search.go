@@ -114,9 +114,8 @@ const (
 // nothing missed the sweep ends at what held. None exceeds limit.
 func SweepRates(steps []Step, limit float64, n int) []float64 {
 	held, missed := Bracket(steps)
-	edge, start, top := held, held*0.92, held
+	edge, start, top := SweepEdge(steps), held*0.92, held
 	if !math.IsInf(missed, 1) {
-		edge = guess(steps, held, missed)
 		start, top = edge*0.87, math.Min(edge*1.2, limit)
 	}
 	rates := make([]float64, 0, n)
@@ -129,6 +128,16 @@ func SweepRates(steps []Step, limit float64, n int) []float64 {
 		rates = append(rates, start*math.Pow(top/start, float64(i)/math.Max(1, float64(near-1))))
 	}
 	return rates
+}
+
+// SweepEdge returns where the steps of a climb suggest the edge: at the highest rate
+// that held where nothing missed.
+func SweepEdge(steps []Step) float64 {
+	held, missed := Bracket(steps)
+	if math.IsInf(missed, 1) {
+		return held
+	}
+	return guess(steps, held, missed)
 }
 
 // Search finds the highest rate that holds by bisection, and then spends what is

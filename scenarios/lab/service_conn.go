@@ -42,8 +42,9 @@ type serviceConn struct {
 
 	// Of the reader only: the header block being read.
 	method      string
-	pseudo      int  // pseudo-header fields seen
-	malformed   bool // the request must be refused
+	size        int64 // of the answer's body
+	pseudo      int   // pseudo-header fields seen
+	malformed   bool  // the request must be refused
 	headerBytes int
 	blockStream uint32
 	blockEnds   bool // the block carries END_STREAM
@@ -76,10 +77,11 @@ type serviceConn struct {
 // serviceStream is one request and its answer.
 type serviceStream struct {
 	id         uint32
-	head       bool // the answer has no body
-	ended      bool // the request is complete
-	answering  bool // the answer's headers are out
-	queued     bool // in ready
+	head       bool  // the answer has no body
+	size       int64 // of the answer's body otherwise
+	ended      bool  // the request is complete
+	answering  bool  // the answer's headers are out
+	queued     bool  // in ready
 	cancelled  bool
 	status     int // of the answer; 0: 200
 	hold       time.Duration
@@ -336,9 +338,8 @@ func (c *serviceConn) release(now time.Duration) {
 
 // answer writes the headers and queues the body.
 func (c *serviceConn) answer(s *serviceStream) {
-	config := &c.service.config
 	c.headerBlock.Reset()
-	size := strconv.FormatInt(int64(config.ResponseBytes), 10)
+	size := strconv.FormatInt(s.size, 10)
 	status := "200"
 	if s.status != 0 {
 		status = strconv.Itoa(s.status)
@@ -350,13 +351,13 @@ func (c *serviceConn) answer(s *serviceStream) {
 		{Name: ":status", Value: status},
 		{Name: "content-type", Value: "application/octet-stream"},
 		{Name: "content-length", Value: size},
-		{Name: BackendHeader, Value: strconv.Itoa(config.Replica)},
+		{Name: BackendHeader, Value: strconv.Itoa(c.service.config.Replica)},
 	} {
 		_ = c.encoder.WriteField(field) // into memory
 	}
 	s.answering = true
 	if !s.head {
-		s.remaining = int64(config.ResponseBytes)
+		s.remaining = s.size
 	}
 	_ = c.framer.WriteHeaders(http2.HeadersFrameParam{
 		StreamID:      s.id,

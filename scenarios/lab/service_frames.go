@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -49,11 +51,33 @@ func (c *serviceConn) headers(f *http2.HeadersFrame) error {
 	}
 	c.blockStream, c.blockEnds = f.StreamID, f.StreamEnded()
 	c.method, c.pseudo, c.malformed, c.headerBytes = "", 0, false, 0
+	c.size = int64(c.service.config.ResponseBytes)
 	c.decoder.SetEmitEnabled(true)
 	return c.fragment(f.HeaderBlockFragment(), f.HeadersEnded())
 }
 
-// field receives a decoded header field. Only the method matters, so decoding
+// sizeParameter is the query of a path that asks for an answer of another size.
+const sizeParameter = "?bytes="
+
+// mostAsked is the largest size that a path can ask for, that of
+// lab.service.responseBytes.
+const mostAsked = 64 << 20
+
+// sizeAsked returns the size of the answer that a path asks for, usual when it
+// asks for none that can be had.
+func sizeAsked(path string, usual int64) int64 {
+	_, asked, found := strings.Cut(path, sizeParameter)
+	if !found {
+		return usual
+	}
+	size, err := strconv.ParseInt(asked, 10, 64)
+	if err != nil || size < 0 || size > mostAsked {
+		return usual
+	}
+	return size
+}
+
+// field receives a decoded header field. Only method and path matter, so decoding
 // stops building strings at the first field that is no pseudo-header.
 func (c *serviceConn) field(f hpack.HeaderField) {
 	if len(f.Name) == 0 || f.Name[0] != ':' {
@@ -64,7 +88,9 @@ func (c *serviceConn) field(f hpack.HeaderField) {
 	switch f.Name {
 	case ":method":
 		c.method = f.Value
-	case ":scheme", ":path", ":authority", ":protocol":
+	case ":path":
+		c.size = sizeAsked(f.Value, c.size)
+	case ":scheme", ":authority", ":protocol":
 	default:
 		c.malformed = true
 	}
@@ -108,6 +134,7 @@ func (c *serviceConn) fragment(block []byte, ended bool) error {
 	s := &serviceStream{
 		id:         c.blockStream,
 		head:       c.method == "HEAD",
+		size:       c.size,
 		sendWindow: c.initialWindow,
 		recvWindow: streamWindow,
 	}

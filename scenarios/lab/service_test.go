@@ -228,6 +228,34 @@ func TestServiceAnswer(t *testing.T) {
 	c.ping()
 }
 
+func TestServiceSizeAsked(t *testing.T) {
+	for _, test := range []struct {
+		path string
+		want int
+	}{
+		{"/x?bytes=7", 7}, {"/?bytes=0", 0}, {"/", 5}, {"/x?bytes=", 5}, {"/x?bytes=-1", 5}, {"/x?bytes=67108865", 5}, {"/x?bytes=1e3", 5}, {"/x?size=7", 5},
+	} {
+		t.Run(test.path, func(t *testing.T) {
+			c := dialRaw(t, ServiceConfig{ResponseBytes: 5})
+			fields := requestFields("GET")
+			fields[slices.Index(fields, ":path")+1] = test.path
+			for id := uint32(1); id < 4; id += 2 {
+				c.do(func() error {
+					return c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.headerBlock(fields...), EndHeaders: true, EndStream: true})
+				})
+				c.answer(id, test.want == 0)
+				if test.want > 0 {
+					c.data(id, test.want, true)
+				}
+			}
+			// The size is that of one request only.
+			c.request(5, "GET", true)
+			c.answer(5, false)
+			c.data(5, 5, true)
+		})
+	}
+}
+
 func TestServiceRequests(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -76,6 +76,11 @@ func (s *sizing) phases(ctx context.Context) error {
 	if err := s.sweep(ctx, models.SweepRates(steps, limit, s.pace.SteadyRates)); err != nil {
 		return err
 	}
+	if s.options.Scenario.Sizing.PerClass {
+		if err := s.mixes(ctx, models.SweepEdge(steps)); err != nil {
+			return err
+		}
+	}
 	measured, err := s.search(ctx, held, math.Min(missed, held*s.pace.ClimbFactor), limit)
 	if err != nil {
 		return err
@@ -232,6 +237,43 @@ func (s *sizing) sweep(ctx context.Context, rates []float64) error {
 		}
 	}
 	return nil
+}
+
+// mixes measures at low rates what each request of the mix costs, in phases of
+// which it is most. They take time of their own.
+func (s *sizing) mixes(ctx context.Context, edge float64) error {
+	began := time.Now()
+	weights := make([]float64, 0, len(s.plan.Requests))
+	for _, r := range s.plan.Requests {
+		weights = append(weights, r.Weight)
+	}
+	mixes := models.Mixes(weights)
+	for _, at := range s.random.Perm(len(mixes)) {
+		var steps []models.MixStep
+		for {
+			rps, more := models.MixRate(edge, steps)
+			if !more {
+				break
+			}
+			spec := s.spec(scenarios.KindMix, fmt.Sprintf("mostly %s %d", s.plan.Requests[at].Name, len(steps)+1), rps, s.pace.Steady)
+			spec.Mix = mixes[at]
+			summary, _, err := s.measure(ctx, spec)
+			if err != nil {
+				return err
+			}
+			steps = append(steps, mixStep(summary))
+		}
+	}
+	s.pace.Total += time.Since(began)
+	return nil
+}
+
+func mixStep(s analysis.PhaseSummary) models.MixStep {
+	out := models.MixStep{RPS: s.OfferedRps, Use: s.ObjectiveUse}
+	for _, throttled := range s.Throttled {
+		out.Throttled = math.Max(out.Throttled, throttled)
+	}
+	return out
 }
 
 // fewestProbes make a search, however little time is left.
