@@ -36,6 +36,7 @@ type Demand struct {
 	fit                         stat.Fit
 	withWakeUps, withIdle       bool
 	why                         string         // why it is not estimable; empty: it is
+	rival                       *Demand        // that the phases do not reject; nil: none
 	factor                      *stat.Estimate // of a calibration; nil: none
 }
 
@@ -45,7 +46,8 @@ const LeastRates = 3
 // FitDemand fits the demand of a component by weighted least squares, the
 // weights for a noise that is proportional to the CPU used. No coefficient is
 // negative: one that would be is left out, and Words says so. The wake-ups enter
-// when they make predictions of left-out phases better.
+// when they make predictions of left-out phases better. Intervals are those of a
+// bootstrap over the phases (stat.Fit.OverBlocks).
 func FitDemand(points []DemandPoint) Demand {
 	points = slices.DeleteFunc(slices.Clone(points), func(p DemandPoint) bool {
 		return !(p.RPS >= 0) || !(p.Cores >= 0) || math.IsInf(p.RPS, 0) || math.IsInf(p.Cores, 0)
@@ -54,22 +56,45 @@ func FitDemand(points []DemandPoint) Demand {
 	if n := distinctRates(points); n < LeastRates {
 		return noDemand(len(points), fmt.Sprintf("%d different rates below throttling, a fit needs %d", n, LeastRates))
 	}
-	d, err := fitDemand(points, false)
-	var note string
-	if scale, exponent, ok := fitWakeUps(points); !ok {
-		note = "; wake-ups are not known, so the rate stands for both"
-	} else if with, werr := fitDemand(points, true); werr == nil && len(points) >= 5 && with.withWakeUps && leaveOneOut(points, true) < 0.95*leaveOneOut(points, false) {
-		with.Scale, with.Exponent = scale, exponent
-		d, err, note = with.together(d, err, points), nil, ""
-	} else {
-		note = "; wake-ups explain no more than the rate does"
-	}
+	d, note, err := chooseDemand(points)
 	if err != nil {
 		return noDemand(len(points), "the regression failed: "+err.Error())
 	}
 	d.Lowest, d.Highest = points[0].RPS, points[len(points)-1].RPS
 	d.Words = d.formula() + note
 	return d
+}
+
+// Where wake-ups stand against the rate alone, by their errors on left-out phases.
+const (
+	wakeUpsBetter = 0.95 // below, they enter
+	wakeUpsAsGood = 1.25 // below, the phases do not reject them
+)
+
+// chooseDemand fits the demand with and without wake-ups, and says what there is to
+// say of the choice. A choice that the phases hardly tell is part of what is not
+// known: where the rate alone is chosen and wake-ups are as good, intervals are those
+// of both.
+func chooseDemand(points []DemandPoint) (d Demand, note string, err error) {
+	alone, err := fitDemand(points, false, true)
+	scale, exponent, known := fitWakeUps(points)
+	if !known {
+		return alone, "; wake-ups are not known, so the rate stands for both", err
+	}
+	with, withErr := fitDemand(points, true, true)
+	if withErr != nil || len(points) < 5 || !with.withWakeUps {
+		return alone, "; wake-ups explain no more than the rate does", err
+	}
+	with.Scale, with.Exponent = scale, exponent
+	ratio := leaveOneOut(points, true) / leaveOneOut(points, false)
+	if ratio < wakeUpsBetter {
+		return with.together(alone, err, points), "", nil
+	}
+	if err == nil && ratio < wakeUpsAsGood {
+		alone.rival = &with
+		return alone, "; wake-ups explain no more than the rate does, but as much: intervals are those of both", nil
+	}
+	return alone, "; wake-ups explain no more than the rate does", err
 }
 
 func noDemand(n int, why string) Demand {
@@ -103,11 +128,17 @@ func rows(points []DemandPoint, with bool) (x [][]float64, y, w []float64) {
 	return x, y, w
 }
 
-func fitDemand(points []DemandPoint, with bool) (Demand, error) {
+// demandSeed makes the same phases have the same intervals.
+const demandSeed = 0x64656d616e64
+
+func fitDemand(points []DemandPoint, with, intervals bool) (Demand, error) {
 	x, y, w := rows(points, with)
 	fit, dropped, err := stat.NonNegative(x, y, w, nil)
 	if err != nil {
 		return Demand{}, err
+	}
+	if intervals {
+		fit = fit.OverBlocks(x, y, w, demandSeed)
 	}
 	if slices.Contains(dropped, 1) && (!with || slices.Contains(dropped, 2)) {
 		return Demand{}, errors.New("CPU does not grow with the rate")
@@ -175,7 +206,7 @@ func leaveOneOut(points []DemandPoint, with bool) float64 {
 	sum := 0.0
 	for i, out := range points {
 		rest := slices.Delete(slices.Clone(points), i, i+1)
-		d, err := fitDemand(rest, with)
+		d, err := fitDemand(rest, with, false)
 		if err != nil {
 			return math.Inf(1)
 		}
@@ -247,7 +278,7 @@ func (d Demand) WakeUpsAt(rps float64) float64 {
 }
 
 // CoresAt predicts the CPU of a replica at a rate, in cores, with the interval of
-// the mean. Beyond 1.2 times the highest measured rate it carries a warning.
+// the mean, over all models that the phases do not reject. Beyond 1.2 times the highest measured rate it carries a warning.
 func (d Demand) CoresAt(rps float64) stat.Estimate {
 	if !d.OK() {
 		return stat.NotEstimable(d.fit.N, "CPU demand is not estimable: "+d.why)
@@ -257,6 +288,10 @@ func (d Demand) CoresAt(rps float64) stat.Estimate {
 		row = append(row, d.WakeUpsAt(rps))
 	}
 	e := d.fit.Mean(row, stat.Confidence)
+	if d.rival != nil {
+		other := d.rival.CoresAt(rps)
+		e.Low, e.High = math.Min(e.Low, other.Low), math.Max(e.High, other.High)
+	}
 	if d.factor != nil {
 		e = times(e, *d.factor)
 	}

@@ -23,6 +23,7 @@ type Fit struct {
 	N            int
 	Residuals    []float64 // y − fitted, unweighted
 	covariance   *mat.SymDense
+	blocks       *mat.SymDense // of a bootstrap, nil: none was made
 	critical     float64 // Student's t at Confidence; it is costly, and asked for often
 }
 
@@ -155,8 +156,8 @@ func (f Fit) Coefficient(j int, confidence float64) Estimate {
 	return f.Mean(row, confidence)
 }
 
-// Mean returns the fitted mean at row with its Student-t interval. Without a
-// degree of freedom the interval is unbounded.
+// Mean returns the fitted mean at row with its Student-t interval, the wider of both
+// after OverBlocks. Without a degree of freedom the interval is unbounded.
 func (f Fit) Mean(row []float64, confidence float64) Estimate {
 	e := Estimate{Value: f.at(row), Low: math.Inf(-1), High: math.Inf(1), Confidence: confidence, N: f.N}
 	if f.DF < 1 || f.covariance == nil {
@@ -169,6 +170,9 @@ func (f Fit) Mean(row []float64, confidence float64) Estimate {
 	}
 	v := mat.NewVecDense(len(row), row)
 	half := critical * f.ResidualSD * math.Sqrt(math.Max(0, mat.Inner(v, f.covariance, v)))
+	if f.blocks != nil {
+		half = math.Max(half, critical*math.Sqrt(math.Max(0, mat.Inner(v, f.blocks, v))))
+	}
 	e.Low, e.High = e.Value-half, e.Value+half
 	return e
 }
