@@ -49,11 +49,14 @@ func AnalyzeCalibrated(rec, target *record.Record) (Result, error) {
 		r.fromHistory(rec, phases)
 		return r, nil
 	}
+	every := phases
+	phases = ofUsualMix(phases)
 	predicted := findEdge(ofKind(phases, scenarios.KindClimb, scenarios.KindSteady), conditions.Objectives, rec.Seed)
 	r.SLOEdge = SLOEdge{Rps: predicted.RPS, End: string(predicted.End), Objective: predicted.text()}
 	r.bind(rec, phases, predicted)
 	r.calibrateBy(rec, target)
 	r.size(rec, phases, predicted)
+	r.requestCosts(rec, every)
 	r.Verification = verify(phases, predicted, conditions.Objectives, rec.Seed)
 	r.Forecast = forecastOf(rec, phases, predicted)
 	r.conclude(rec, phases, predicted)

@@ -117,6 +117,11 @@ func showsDemand(p examined) bool {
 	return true
 }
 
+// clipped reports whether the quota or the threads, not the requests, set the CPU used.
+func clipped(r perReplica, ceiling float64) bool {
+	return r.throttled > maxThrottledForFit || ceiling > 0 && r.cores > maxShareForFit*ceiling
+}
+
 // fitComponent fits the demand and the memory of a component, from the climb and
 // the sweep only.
 func fitComponent(phases []examined, c record.Component, ceiling float64) (models.Demand, models.Memory, float64) {
@@ -132,8 +137,7 @@ func fitComponent(phases []examined, c record.Component, ceiling float64) (model
 			highest = math.Max(highest, r.rps)
 			memory = append(memory, models.MemoryPoint{Bytes: r.bytes, InFlight: r.inFlight, Connections: r.conns, At: p.Start.Seconds()})
 		}
-		clipped := r.throttled > maxThrottledForFit || ceiling > 0 && r.cores > maxShareForFit*ceiling
-		if showsDemand(p) && !clipped && !math.IsNaN(r.cores) {
+		if showsDemand(p) && !clipped(r, ceiling) && !math.IsNaN(r.cores) {
 			demand = append(demand, models.DemandPoint{RPS: r.rps, Cores: r.cores, WakeUps: r.wakeUps})
 		}
 	}

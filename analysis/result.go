@@ -119,8 +119,9 @@ type Component struct {
 	MemoryLimitBytes         int64         `json:"memoryLimitBytes,omitempty"`
 	CPUSecondsPerRequest     stat.Estimate `json:"cpuSecondsPerRequest"` // marginal, wake-ups not included
 	CPUSecondsPerWakeUp      stat.Estimate `json:"cpuSecondsPerWakeUp"`
-	CPUIdleCores             stat.Estimate `json:"cpuIdleCores"` // per replica
-	CPUModel                 string        `json:"cpuModel"`     // the fitted formula in words, with its residual
+	CPUIdleCores             stat.Estimate `json:"cpuIdleCores"`           // per replica
+	CPUModel                 string        `json:"cpuModel"`               // the fitted formula in words, with its residual
+	RequestCosts             *RequestCosts `json:"requestCosts,omitempty"` // of a mix of several requests
 	MemoryBaseBytes          stat.Estimate `json:"memoryBaseBytes"`
 	MemoryBytesPerInFlight   stat.Estimate `json:"memoryBytesPerInFlight"`
 	MemoryBytesPerConnection stat.Estimate `json:"memoryBytesPerConnection"`

@@ -140,7 +140,49 @@ func costSection(result analysis.Result) Section {
 	if len(cpu.Rows) == 0 {
 		return Section{}
 	}
-	return Section{Title: "What a request costs", Detail: true, Blocks: append([]Block{cpu, memory}, notes...)}
+	blocks := append([]Block{cpu}, mixBlocks(result)...)
+	return Section{Title: "What a request costs", Detail: true, Blocks: append(append(blocks, memory), notes...)}
+}
+
+// mixBlocks show what each request of a mix costs, as far as it was told apart.
+func mixBlocks(result analysis.Result) []Block {
+	requests := Table{
+		Caption: "CPU time of each request of the mix, on one replica of a component",
+		Columns: []Column{{Title: "Component"}, {Title: "Request"}, {Title: "Share of the mix", Right: true}, {Title: "CPU time", Right: true}, {Title: "More than the mean", Right: true}, {Title: "Remarks", Prose: true}},
+	}
+	bytes := Table{
+		Caption: "The same as the cost of a request without bytes, and of the bytes on the wire to and from clients",
+		Columns: []Column{{Title: "Component"}, {Title: "Per request", Right: true}, {Title: "Per KiB of requests", Right: true}, {Title: "Per KiB of answers", Right: true}},
+	}
+	perKiB := func(e stat.Estimate) string { return quantity.ShortEstimate(e.Scale(1024), quantity.Seconds) }
+	for _, c := range result.Components {
+		costs := c.RequestCosts
+		if costs == nil {
+			continue
+		}
+		for i, request := range costs.ByRequest {
+			remark := costs.Reason
+			if i > 0 {
+				remark = ""
+			}
+			requests.Rows = append(requests.Rows, Row{Cells: []string{
+				c.Name, request.Name, quantity.Percent(request.Share), quantity.ShortEstimate(request.CPUSeconds, quantity.Seconds),
+				quantity.ShortEstimate(request.AboveMeanCPUSeconds, quantity.Seconds), remark,
+			}})
+		}
+		if costs.CPUSecondsPerRequestByte.OK() || costs.CPUSecondsPerAnswerByte.OK() {
+			bytes.Rows = append(bytes.Rows, Row{Cells: []string{
+				c.Name, quantity.ShortEstimate(costs.CPUSecondsPerRequestWithoutBytes, quantity.Seconds), perKiB(costs.CPUSecondsPerRequestByte), perKiB(costs.CPUSecondsPerAnswerByte),
+			}})
+		}
+	}
+	var blocks []Block
+	for _, t := range []Table{requests, bytes} {
+		if len(t.Rows) > 0 {
+			blocks = append(blocks, t)
+		}
+	}
+	return blocks
 }
 
 // phaseSection lists every phase with its verdict.

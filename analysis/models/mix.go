@@ -35,8 +35,8 @@ type MixStep struct {
 	Throttled float64 // largest share of quota periods of any component
 }
 
-// calm reports whether nothing was pressed: what was used is demand.
-func (s MixStep) calm() bool { return s.Throttled <= 0.02 && s.Use < 1 }
+// Calm reports whether nothing was pressed: what was used is demand.
+func (s MixStep) Calm() bool { return s.Throttled <= 0.02 && s.Use < 1 }
 
 // The rates of a mix. What its requests cost is not known before it is measured, so
 // the first is well below the edge of the usual mix, and the next depends on it.
@@ -51,7 +51,7 @@ const (
 func MixRate(edge float64, steps []MixStep) (rps float64, more bool) {
 	lowest, highest, pressed, calm := math.Inf(1), 0.0, math.Inf(1), 0
 	for _, s := range steps {
-		if !s.calm() {
+		if !s.Calm() {
 			pressed = math.Min(pressed, s.RPS)
 			continue
 		}

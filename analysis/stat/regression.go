@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -24,7 +25,7 @@ type Fit struct {
 	Residuals    []float64 // y − fitted, unweighted
 	covariance   *mat.SymDense
 	blocks       *mat.SymDense // of a bootstrap, nil: none was made
-	critical     float64 // Student's t at Confidence; it is costly, and asked for often
+	critical     float64       // Student's t at Confidence; it is costly, and asked for often
 }
 
 // maxCondition is the condition number, after every column was scaled to length
@@ -191,15 +192,26 @@ func VarianceInflation(rows [][]float64, j int) float64 {
 	mean := 0.0
 	for i, row := range rows {
 		others[i] = []float64{1}
-		for k, v := range row {
-			if k != j {
-				others[i] = append(others[i], v)
-			}
-		}
 		y[i] = row[j]
 		mean += row[j] / float64(len(rows))
 	}
 	fit, err := LeastSquares(others, y, nil)
+	for k := 0; err == nil && k < len(rows[0]); k++ {
+		if k == j {
+			continue
+		}
+		more := make([][]float64, len(rows))
+		for i, row := range rows {
+			more[i] = append(slices.Clone(others[i]), row[k])
+		}
+		// What the others before it determine explains nothing of its own.
+		switch with, withErr := LeastSquares(more, y, nil); {
+		case withErr == nil:
+			others, fit = more, with
+		case !errors.Is(withErr, ErrCollinear):
+			err = withErr
+		}
+	}
 	if err != nil {
 		return math.Inf(1)
 	}

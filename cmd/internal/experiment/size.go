@@ -239,6 +239,10 @@ func (s *sizing) sweep(ctx context.Context, rates []float64) error {
 	return nil
 }
 
+// mixRounds is how often each mix is measured: what a request costs must not rest on
+// a phase or two.
+const mixRounds = 2
+
 // mixes measures at low rates what each request of the mix costs, in phases of
 // which it is most. They take time of their own.
 func (s *sizing) mixes(ctx context.Context, edge float64) error {
@@ -248,20 +252,37 @@ func (s *sizing) mixes(ctx context.Context, edge float64) error {
 		weights = append(weights, r.Weight)
 	}
 	mixes := models.Mixes(weights)
-	for _, at := range s.random.Perm(len(mixes)) {
-		var steps []models.MixStep
-		for {
-			rps, more := models.MixRate(edge, steps)
-			if !more {
-				break
+	calm := make([][]float64, len(mixes)) // rates of each that the first round found
+	for round := range mixRounds {
+		for _, at := range s.random.Perm(len(mixes)) {
+			one := func(number int, rps float64) (models.MixStep, error) {
+				spec := s.spec(scenarios.KindMix, fmt.Sprintf("mostly %s %d.%d", s.plan.Requests[at].Name, round+1, number), rps, s.pace.Steady)
+				spec.Mix = mixes[at]
+				summary, _, err := s.measure(ctx, spec)
+				return mixStep(summary), err
 			}
-			spec := s.spec(scenarios.KindMix, fmt.Sprintf("mostly %s %d", s.plan.Requests[at].Name, len(steps)+1), rps, s.pace.Steady)
-			spec.Mix = mixes[at]
-			summary, _, err := s.measure(ctx, spec)
-			if err != nil {
-				return err
+			if round > 0 {
+				for i, rps := range calm[at] {
+					if _, err := one(i+1, rps); err != nil {
+						return err
+					}
+				}
+				continue
 			}
-			steps = append(steps, mixStep(summary))
+			var steps []models.MixStep
+			for {
+				rps, more := models.MixRate(edge, steps)
+				if !more {
+					break
+				}
+				step, err := one(len(steps)+1, rps)
+				if err != nil {
+					return err
+				}
+				if steps = append(steps, step); step.Calm() {
+					calm[at] = append(calm[at], rps)
+				}
+			}
 		}
 	}
 	s.pace.Total += time.Since(began)
