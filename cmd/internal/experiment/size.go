@@ -252,41 +252,47 @@ func (s *sizing) mixes(ctx context.Context, edge float64) error {
 		weights = append(weights, r.Weight)
 	}
 	mixes := models.Mixes(weights)
-	calm := make([][]float64, len(mixes)) // rates of each that the first round found
+	rates := make([][]float64, len(mixes)) // of each, that the first round found
 	for round := range mixRounds {
 		for _, at := range s.random.Perm(len(mixes)) {
-			one := func(number int, rps float64) (models.MixStep, error) {
-				spec := s.spec(scenarios.KindMix, fmt.Sprintf("mostly %s %d.%d", s.plan.Requests[at].Name, round+1, number), rps, s.pace.Steady)
-				spec.Mix = mixes[at]
-				summary, _, err := s.measure(ctx, spec)
-				return mixStep(summary), err
+			name := fmt.Sprintf("mostly %s %d", s.plan.Requests[at].Name, round+1)
+			found, err := s.mix(ctx, name, mixes[at], edge, rates[at])
+			if err != nil {
+				return err
 			}
-			if round > 0 {
-				for i, rps := range calm[at] {
-					if _, err := one(i+1, rps); err != nil {
-						return err
-					}
-				}
-				continue
-			}
-			var steps []models.MixStep
-			for {
-				rps, more := models.MixRate(edge, steps)
-				if !more {
-					break
-				}
-				step, err := one(len(steps)+1, rps)
-				if err != nil {
-					return err
-				}
-				if steps = append(steps, step); step.Calm() {
-					calm[at] = append(calm[at], rps)
-				}
-			}
+			rates[at] = found
 		}
 	}
 	s.pace.Total += time.Since(began)
 	return nil
+}
+
+// mix measures one mix, at rates that are known or to be found, and returns those at
+// which nothing was pressed.
+func (s *sizing) mix(ctx context.Context, name string, weights []float64, edge float64, known []float64) (calm []float64, err error) {
+	var steps []models.MixStep
+	next := func() (rps float64, more bool) {
+		switch {
+		case len(known) == 0:
+			return models.MixRate(edge, steps)
+		case len(steps) < len(known):
+			return known[len(steps)], true
+		}
+		return 0, false
+	}
+	for rps, more := next(); more; rps, more = next() {
+		spec := s.spec(scenarios.KindMix, fmt.Sprintf("%s.%d", name, len(steps)+1), rps, s.pace.Steady)
+		spec.Mix = weights
+		summary, _, err := s.measure(ctx, spec)
+		if err != nil {
+			return nil, err
+		}
+		step := mixStep(summary)
+		if steps = append(steps, step); step.Calm() {
+			calm = append(calm, rps)
+		}
+	}
+	return calm, nil
 }
 
 func mixStep(s analysis.PhaseSummary) models.MixStep {
