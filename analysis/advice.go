@@ -14,7 +14,9 @@ import (
 
 // size fits and recommends for every component, and for the destination.
 func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
+	future := r.future(rec)
 	load := recommend.LoadOf(rec.Scenario.Demand, r.Demand.PlannedRps)
+	load.PeakRPS, load.Growth = r.Demand.PeakRps, r.Demand.GrowthFactor
 	tolerated, _, ok := ConditionsOf(rec.Run).strictest()
 	if !ok {
 		tolerated = 0
@@ -44,6 +46,7 @@ func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
 		r.Staged = append(r.Staged, recommend.StagesFor(s, r.Components[i].Replicas, r.Components[i].Resources)...)
 	}
 	r.Staged = append(r.Staged, recommend.PoolStages(pool, declaredPool(rec))...)
+	r.Growth = recommend.GrowthFor(future, r.growthItems(subjects, load))
 	r.Costs = recommend.CostsFor(r.costItems(subjects, load), rec.Scenario.Prices, load, rec.Scenario.Demand.MeanRate.RPS())
 }
 
@@ -121,7 +124,7 @@ func (r *Result) controlPlanes(rec *record.Record, subjects []recommend.Subject,
 // costItems are the components as their costs see them.
 func (r *Result) costItems(subjects []recommend.Subject, load recommend.Load) []recommend.CostItem {
 	today := load
-	today.GrowthPerMonth, today.HorizonMonths = 0, 0
+	today.GrowthPerMonth, today.HorizonMonths, today.Growth = 0, 0, 0
 	today.PlannedRPS = load.PeakRPS * (1 + load.Headroom)
 	var items []recommend.CostItem
 	for i, c := range r.Components {

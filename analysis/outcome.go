@@ -78,9 +78,10 @@ func (r *Result) settle(outcome Outcome, reason string) {
 // withhold takes back what a reader could act on: a measurement that is not valid
 // has no answer.
 func (r *Result) withhold() {
-	r.ConnectionPool = nil
+	r.ConnectionPool, r.Staged, r.Growth, r.Costs = nil, nil, nil, nil
 	for i := range r.Components {
-		r.Components[i].Replicas, r.Components[i].Resources, r.Components[i].HPA = nil, nil, nil
+		c := &r.Components[i]
+		c.Replicas, c.Resources, c.HPA, c.Signal, c.Connections = nil, nil, nil, nil, nil
 	}
 }
 

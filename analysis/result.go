@@ -50,6 +50,7 @@ type Result struct {
 	Components     []Component     `json:"components"`
 	ConnectionPool *ConnectionPool `json:"connectionPool,omitempty"`
 	Staged         []Staged        `json:"staged,omitempty"` // reductions that belong in steps
+	Growth         *Growth         `json:"growth,omitempty"` // nil where nothing is said of growth
 	Costs          *Costs          `json:"costs,omitempty"`  // nil without prices
 	Verification   *Verification   `json:"verification,omitempty"`
 	Forecast       *Forecast       `json:"forecast,omitempty"`    // of a sizing: what its low load says of the rest
@@ -94,8 +95,9 @@ type Demand struct {
 	GrowthPerMonth float64 `json:"growthPerMonth"`
 	HorizonMonths  int     `json:"horizonMonths"`
 	Zones          int     `json:"zones"`
-	PlannedRps     float64 `json:"plannedRps"` // peak × (1+headroom) × (1+growth)^months
-	Reason         string  `json:"reason"`     // the arithmetic in words
+	GrowthFactor   float64 `json:"growthFactor,omitempty"` // in place of growthPerMonth, where a history tells it
+	PlannedRps     float64 `json:"plannedRps"`             // peak × (1+headroom) × (1+growth)^months, or × growthFactor
+	Reason         string  `json:"reason"`                 // the arithmetic in words
 }
 
 // SLOEdge is the highest rate of the whole chain that holds the objectives, as
@@ -152,6 +154,7 @@ type (
 	Connections    = recommend.Connections
 	Staged         = recommend.Staged
 	Costs          = recommend.Costs
+	Growth         = recommend.Growth
 	Basis          = recommend.Basis
 )
 

@@ -23,6 +23,7 @@ func Sizing(result analysis.Result, rec *record.Record) Document {
 	d.add(answer(result))
 	d.add(poolSection(result))
 	d.add(stagedSection(result))
+	d.add(growthSection(result))
 	d.add(costsSection(result))
 	d.add(capacitySection(result))
 	d.add(proofSection(result))

@@ -63,6 +63,9 @@ func reckoning(result analysis.Result) []reckoned {
 			}
 		}
 	}
+	if result.Growth != nil {
+		add("growth", &result.Growth.Basis)
+	}
 	if result.Costs != nil {
 		add("costs", &result.Costs.Basis)
 	}

@@ -56,8 +56,14 @@ func Defaults(s Scenario) Scenario {
 	set(d, "demand.scaling.metricsEvery", &s.Demand.Scaling.MetricsEvery, 15*time.Second)
 	set(d, "demand.scaling.syncEvery", &s.Demand.Scaling.SyncEvery, 15*time.Second)
 	set(d, "demand.scaling.highestTarget", &s.Demand.Scaling.HighestTarget, 0.75)
-	if s.Demand.GrowthPerMonth > 0 {
+	if s.Demand.History.Query != "" {
+		set(d, "demand.history.last", &s.Demand.History.Last, 12*7*24*time.Hour)
+	}
+	switch {
+	case s.Demand.GrowthPerMonth > 0:
 		set(d, "demand.horizonMonths", &s.Demand.HorizonMonths, 12)
+	case s.Demand.History.Any():
+		set(d, "demand.horizonMonths", &s.Demand.HorizonMonths, 3)
 	}
 	return s
 }

@@ -8,7 +8,8 @@ func planningFields() map[string]field {
 		"Demand.meanRate":        {text: "Mean rate over a day, for costs; they are those at the peak without.", above: "0/s", examples: []string{"5000/s"}},
 		"Demand.headroom":        {text: "Reserve on top of the peak.", least: "0", most: "10", initial: "20%"},
 		"Demand.growthPerMonth":  {text: "Growth of the peak from month to month.", least: "0", most: "10", examples: []string{"5%"}},
-		"Demand.horizonMonths":   {text: "How many months of growth to plan for; 12 when there is growth and the key is left out.", least: "0", most: "120"},
+		"Demand.horizonMonths":   {text: "How many months of growth to plan for; when the key is left out 12 with growthPerMonth, and 3 with history.", least: "0", most: "120"},
+		"Demand.history":         {text: "Rates of the past, which growth is read from in place of growthPerMonth: trend and weekly season, and the dates when limits are reached. Two weeks at the least; the horizon should be no longer than the history."},
 		"Demand.zones":           {text: "Failure zones that the replicas spread over; one of them may be lost. 1 means that none can be lost.", least: "1", most: "100", initial: "3"},
 		"Demand.zoneSkew":        {text: "By how many replicas zones may differ: maxSkew of the topology spread constraint. The fullest zone is the one that counts as lost.", least: "1", most: "100", initial: "1"},
 		"Demand.clusters":        {text: "Clusters that share the peak; one of them may be lost, and the others take over what it carried. Everything is recommended for one cluster, the busiest.", least: "1", most: "100", initial: "1"},
@@ -20,6 +21,10 @@ func planningFields() map[string]field {
 		"Demand.reconnectWithin": {text: "When a replica of the control plane is lost, its proxies are served again within this time.", above: "0s", most: "1h", initial: "1m"},
 		"Demand.scaling":         {text: "What the settings of an autoscaler are tried with, in a simulation of its loop."},
 		"Demand.today":           {text: "What runs now, to compare with. A target's observe.components are taken when left out."},
+
+		"DemandHistory.query": {text: "PromQL whose only series is the rate per second, asked of observe.prometheus. The highest of each hour says more than single instants.", examples: []string{`max_over_time(sum(rate(istio_requests_total{reporter="destination"}[5m]))[1h:5m])`}},
+		"DemandHistory.last":  {text: "How far back the query looks; twelve weeks when left out. Prometheus answers with what it has kept.", least: "24h", most: "26280h", examples: []string{"2016h"}},
+		"DemandHistory.file":  {text: "CSV file of two columns, the instant (RFC 3339, a date, or seconds since 1970) and the rate per second, with or without a header; relative to the scenario file.", examples: []string{"rates.csv"}},
 
 		"RollingUpdate.maxUnavailable": {text: "How many replicas may be missing during an update, as a number or a share (rounded down), as in a Deployment.", initial: "25%", examples: []string{"0", "25%"}},
 		"RollingUpdate.maxSurge":       {text: "How many there may be more during an update, as a number or a share (rounded up), as in a Deployment.", initial: "25%", examples: []string{"1", "25%"}},

@@ -71,6 +71,7 @@ func readFiles(s Scenario) (contents, error) {
 	if s.Feed != nil {
 		v.feed(c.bodies)
 	}
+	v.exists("demand.history.file", s.Demand.History.File)
 	if shape := s.Load.Shape; shape != nil && shape.Replay != nil && shape.Replay.File != "" {
 		c.replay = v.replayFile(*shape.Replay)
 	}

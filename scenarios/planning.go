@@ -20,6 +20,8 @@ type Demand struct {
 	GrowthPerMonth Ratio `yaml:"growthPerMonth"`
 	HorizonMonths  int   `yaml:"horizonMonths"`
 
+	History DemandHistory `yaml:"history"` // that growth is read from, in place of GrowthPerMonth
+
 	Zones         int           `yaml:"zones"`        // failure zones the replicas spread over; 1 means none can be lost
 	ZoneSkew      int           `yaml:"zoneSkew"`     // by how many replicas zones may differ
 	Clusters      int           `yaml:"clusters"`     // that share the peak; 1 means none can be lost
@@ -35,6 +37,17 @@ type Demand struct {
 	Scaling Scaling    `yaml:"scaling"` // what an autoscaler is tried with
 	Today   []Declared `yaml:"today"`   // what runs now, where it is not the target's components
 }
+
+// DemandHistory is where the rates of the past weeks or months come from. At most
+// one of Query and File is set; neither means that there is no history.
+type DemandHistory struct {
+	Query string        `yaml:"query"` // PromQL, asked of observe.prometheus; its only series is the rate per second
+	Last  time.Duration `yaml:"last"`  // how far back Query looks
+	File  string        `yaml:"file"`  // CSV: instant, rate per second
+}
+
+// Any reports whether there is a history.
+func (h DemandHistory) Any() bool { return h.Query != "" || h.File != "" }
 
 // Scaling is what the settings of an autoscaler are tried with.
 type Scaling struct {
@@ -139,7 +152,7 @@ func (p *Portion) UnmarshalText(text []byte) error {
 // demand wants what is planned for to fit together.
 func (v *validator) demand() {
 	d := v.s.Demand
-	if !d.MeanRate.IsZero() && d.MeanRate.RPS() > d.PeakRate.RPS() {
+	if !d.MeanRate.IsZero() && d.MeanRate.RPS() > d.PeakRate.RPS() && !(d.PeakRate.IsZero() && d.History.Any()) {
 		v.fail("demand.meanRate", "", "%s is above demand.peakRate, %s", d.MeanRate, d.PeakRate)
 	}
 	if d.ClusterShare > 0 {
@@ -153,8 +166,28 @@ func (v *validator) demand() {
 	if _, share, _ := d.RollingUpdate.MaxUnavailable.Parts(); share >= 1 {
 		v.fail("demand.rollingUpdate.maxUnavailable", "", "with %s no replica need be there during an update", d.RollingUpdate.MaxUnavailable)
 	}
+	v.history(d)
 	v.scaling(d)
 	v.today(d.Today)
+}
+
+// history wants one source of rates, and growth from one place.
+func (v *validator) history(d Demand) {
+	const path = "demand.history"
+	h := d.History
+	switch {
+	case h.Query != "" && h.File != "":
+		v.fail(path, "give file, or query and last", "both file and query are given: one of them is needed")
+	case h.Query == "" && h.Last > 0:
+		v.fail(path+".last", "give query, or remove it", "is for a query only")
+	case h.Query != "" && v.s.Observe.Prometheus == "":
+		v.fail(path+".query", "set observe.prometheus", "a query needs a Prometheus to ask")
+	case !h.Any() && v.s.origin != nil && v.s.origin.zero[path]:
+		v.fail(path, "give file, or query and last", "is empty")
+	}
+	if h.Any() && d.GrowthPerMonth > 0 {
+		v.fail("demand.growthPerMonth", "remove one of the two", "growth is stated here and read from demand.history: only one can be")
+	}
 }
 
 // longestScaling bounds the load that an autoscaler is tried with, and

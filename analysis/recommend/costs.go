@@ -2,7 +2,6 @@ package recommend
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/sailplan-io/sailplan/scenarios"
@@ -102,8 +101,11 @@ func CostsFor(items []CostItem, prices scenarios.Prices, load Load, meanRPS floa
 		c.Notes = append(c.Notes, fmt.Sprintf("what it costs now is not known: replicas and requests of %s are not declared (demand.today, or observe.components of a target)", unknown))
 	}
 	c.Recommended = cost("recommended", "as recommended, for today's peak", recommended, recommendedHour, c.RateRps, "rate")
-	growth := math.Pow(1+load.GrowthPerMonth, float64(load.HorizonMonths))
-	x.input("growth", growth, "", "(1 + demand.growthPerMonth)^demand.horizonMonths")
+	growth, from := load.growth(), "(1 + demand.growthPerMonth)^demand.horizonMonths"
+	if load.Growth > 0 {
+		from = "what the peak is multiplied by until then, the upper end of what demand.history tells"
+	}
+	x.input("growth", growth, "", from)
 	c.AtHorizon = cost("horizon", "as recommended, at the end of the horizon", horizon, horizonHour, c.RateRps*growth, "rate * growth")
 	constraints := []Constraint{{By: "recommended", Value: c.Recommended.PerHour, Why: "an hour of what is recommended for today's peak"}}
 	if c.Now != nil {

@@ -16,6 +16,7 @@ type Load struct {
 	Headroom       float64
 	GrowthPerMonth float64
 	HorizonMonths  int
+	Growth         float64 // what the peak grows by until then, where a history tells; 0: by GrowthPerMonth
 
 	Zones          int     // failure zones; 1: none can be lost
 	ZoneSkew       int     // by how many replicas zones may differ; 0: by one
@@ -42,6 +43,14 @@ func LoadOf(d scenarios.Demand, planned float64) Load {
 		MaxUnavailable: d.RollingUpdate.MaxUnavailable, MaxSurge: d.RollingUpdate.MaxSurge,
 		Connections: d.Connections, Placement: d.Placement, Scaling: PatternOf(d.Scaling),
 	}
+}
+
+// growth returns what the peak is multiplied by until the end of the horizon.
+func (l Load) growth() float64 {
+	if l.Growth > 0 {
+		return l.Growth
+	}
+	return math.Pow(1+l.GrowthPerMonth, float64(l.HorizonMonths))
 }
 
 // peak is today's peak, or the planned rate where that is not known.
@@ -228,14 +237,25 @@ func (r *Replicas) Worst() (rps float64, left int, hottest float64) {
 // planSteps notes how the planned rate of this cluster comes about, and returns
 // the name that it has.
 func planSteps(x *sheet, load Load) (here string) {
-	planned := load.PeakRPS * (1 + load.Headroom) * math.Pow(1+load.GrowthPerMonth, float64(load.HorizonMonths))
-	if load.PeakRPS > 0 && math.Abs(planned-load.PlannedRPS) <= 1e-9*planned {
-		x.input("peak", load.PeakRPS, "/s", "demand.peakRate")
+	planned := load.PeakRPS * (1 + load.Headroom) * load.growth()
+	stated := load.PeakRPS > 0 && math.Abs(planned-load.PlannedRPS) <= 1e-9*planned
+	if stated {
+		from := "demand.peakRate"
+		if load.Growth > 0 {
+			from = "today's peak: demand.peakRate, or else the highest of the last week of demand.history"
+		}
+		x.input("peak", load.PeakRPS, "/s", from)
 		x.input("headroom", load.Headroom, "", "demand.headroom")
+	}
+	switch {
+	case stated && load.Growth > 0:
+		x.input("growth", load.Growth, "", fmt.Sprintf("what the peak is multiplied by within %d months, the upper end of what demand.history tells", load.HorizonMonths))
+		x.step("rate to plan for", "planned", "/s", "peak * (1 + headroom) * growth", planned)
+	case stated:
 		x.input("growth", load.GrowthPerMonth, "", "demand.growthPerMonth")
 		x.input("months", float64(load.HorizonMonths), "", "demand.horizonMonths")
 		x.step("rate to plan for", "planned", "/s", "peak * (1 + headroom) * (1 + growth)^months", planned)
-	} else {
+	default:
 		x.input("planned", load.PlannedRPS, "/s", "the rate to plan for")
 	}
 	if load.clusters() == 1 {

@@ -84,15 +84,11 @@ func exposition(name string, from time.Time, replicas []replica) (cpu, requests,
 // instant, by the names of their cases, and returns its base URL.
 func productions(t *testing.T, from time.Time, cases map[string][]replica) string {
 	t.Helper()
-	for _, program := range []string{"prometheus", "promtool"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if required("prometheus") {
-				t.Fatal(err)
-			}
-			t.Skipf("skipped: no Prometheus: %v", err)
-		}
-	}
-	dir := t.TempDir()
+	return backfilled(t, production(from, cases))
+}
+
+// production writes what a Prometheus has scraped of several productions.
+func production(from time.Time, cases map[string][]replica) string {
 	families := []struct {
 		name, kind string
 		lines      []string
@@ -107,13 +103,28 @@ func productions(t *testing.T, from time.Time, cases map[string][]replica) strin
 	for _, f := range families {
 		fmt.Fprintf(&text, "# TYPE %s %s\n%s\n", f.name, f.kind, strings.Join(f.lines, "\n"))
 	}
-	text.WriteString("# EOF\n")
-	for name, content := range map[string]string{"metrics.om": text.String(), "prometheus.yml": "global: {scrape_interval: 15s}\n"} {
+	return text.String()
+}
+
+// backfilled starts a Prometheus that holds some metrics, written as OpenMetrics, and
+// returns its base URL.
+func backfilled(t *testing.T, metrics string) string {
+	t.Helper()
+	for _, program := range []string{"prometheus", "promtool"} {
+		if _, err := exec.LookPath(program); err != nil {
+			if required("prometheus") {
+				t.Fatal(err)
+			}
+			t.Skipf("skipped: no Prometheus: %v", err)
+		}
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{"metrics.om": metrics + "# EOF\n", "prometheus.yml": "global: {scrape_interval: 15s}\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	backfill := exec.Command("promtool", "tsdb", "create-blocks-from", "openmetrics", "metrics.om", "data")
+	backfill := exec.Command("promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=672h", "metrics.om", "data")
 	backfill.Dir = dir
 	if out, err := backfill.CombinedOutput(); err != nil {
 		t.Fatalf("promtool: %v: %s", err, out)
@@ -125,7 +136,7 @@ func productions(t *testing.T, from time.Time, cases map[string][]replica) strin
 	}
 	address := listener.Addr().String()
 	listener.Close()
-	server := prepare(t, dir, "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address="+address)
+	server := prepare(t, dir, "prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--storage.tsdb.retention.time=1y", "--web.listen-address="+address)
 	server.begin()
 	server.until("Prometheus was ready", func() bool {
 		answer, err := http.Get("http://" + address + "/-/ready")

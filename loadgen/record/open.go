@@ -57,6 +57,9 @@ func Open(dir string) (*Record, error) {
 			r.warn("the last line of %s was cut off and is left out", step.name)
 		}
 	}
+	if r.record.Demand, err = readDemand(dir); err != nil {
+		return nil, err
+	}
 	return r.finish(), nil
 }
 

@@ -163,6 +163,9 @@ type Record struct {
 	Data     []PhaseData // one per phase, the unfinished last one of a killed run included
 	Events   []Event
 	Warnings []string // what could not be read, in words
+	// Demand is what demand was before the run, in order of time; nil where the
+	// scenario names no history of it.
+	Demand []scenarios.RateSample
 }
 
 // PhaseData is all there is about one phase.

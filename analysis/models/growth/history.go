@@ -26,6 +26,32 @@ const (
 	longest = 200 * 365 * day
 )
 
+// Thin returns the history with at most so many values: the highest of each hour, or
+// of as many hours as it takes, at the instant at which it was. What has no more is
+// returned as it is.
+func (h History) Thin(most int) History {
+	for hours := time.Duration(1); len(h.Times) > max(most, 1); hours *= 2 {
+		h = h.highestOf(hours * time.Hour)
+	}
+	return h
+}
+
+// highestOf returns the highest value of each stretch.
+func (h History) highestOf(stretch time.Duration) History {
+	var out History
+	for i, at := range h.Times {
+		n := len(out.Times) - 1
+		switch {
+		case math.IsNaN(h.Rates[i]):
+		case n < 0 || out.Times[n].Truncate(stretch) != at.Truncate(stretch):
+			out.Times, out.Rates = append(out.Times, at), append(out.Rates, h.Rates[i])
+		case h.Rates[i] > out.Rates[n]:
+			out.Times[n], out.Rates[n] = at, h.Rates[i]
+		}
+	}
+	return out
+}
+
 // mostRows bounds a file: seven years of minutes.
 const mostRows = 4_000_000
 

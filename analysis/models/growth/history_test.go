@@ -83,3 +83,36 @@ func FuzzReadCSV(f *testing.F) {
 		}
 	})
 }
+
+// TestThin: the highest of each stretch is left, at its instant, and days keep their
+// peaks.
+func TestThin(t *testing.T) {
+	var h History
+	for minute := range 30 * 24 * 60 {
+		at := wednesday().Add(time.Duration(minute) * time.Minute)
+		h.Times, h.Rates = append(h.Times, at), append(h.Rates, float64((minute*7919)%10007))
+	}
+	h.Rates[90] = math.NaN()
+	h.Rates[100] = 20000
+	thin := h.Thin(1000)
+	if n := len(thin.Times); n != 30*24 {
+		t.Fatalf("%d values, want one an hour", n)
+	}
+	if at := slices.Index(thin.Rates, 20000); at != 1 || !thin.Times[1].Equal(h.Times[100]) {
+		t.Errorf("the highest of the second hour is at %d, %s", at, thin.Times[1])
+	}
+	before, err := h.reduce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := thin.reduce()
+	if err != nil || !slices.Equal(before.rate, after.rate) {
+		t.Errorf("the peaks of days are %v, were %v (%v)", after.rate, before.rate, err)
+	}
+	if n := len(h.Thin(100).Times); n > 100 || n < 30 {
+		t.Errorf("%d values, want at most 100", n)
+	}
+	if same := h.Thin(len(h.Times)); len(same.Times) != len(h.Times) {
+		t.Error("a history that is short enough is changed")
+	}
+}

@@ -37,6 +37,11 @@ func Observe(ctx context.Context, options Options, from, to time.Time) (record.E
 	if err != nil {
 		return record.EndedFailed, err
 	}
+	past, err := pastDemand(ctx, options.Scenario)
+	if err != nil {
+		ending, _ := endingOf(ctx, err)
+		return ending, err
+	}
 	step := ObserveStep(to.Sub(from))
 	history, err := sampler.NewHistory(sampler.Options{
 		Base: from, Prometheus: options.Scenario.Observe.Prometheus, Proxy: http.ProxyFromEnvironment, Targets: system.targets,
@@ -71,11 +76,12 @@ func Observe(ctx context.Context, options Options, from, to time.Time) (record.E
 	for _, sample := range samples {
 		writer.Sample(sample)
 	}
+	if len(past) > 0 {
+		err = writer.Demand(past)
+	}
 	latency := latencyQuery(options.Scenario, analysis.Entry(samples, system.components))
-	for i, window := range windows {
-		if err = recordWindow(ctx, writer, history, window.Phase(i+1), latency, from); err != nil {
-			break
-		}
+	for i := 0; err == nil && i < len(windows); i++ {
+		err = recordWindow(ctx, writer, history, windows[i].Phase(i+1), latency, from)
 	}
 	ending, why := endingOf(ctx, err)
 	if closeErr := writer.Close(ending, why); err == nil && closeErr != nil {

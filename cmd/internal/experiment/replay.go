@@ -35,7 +35,7 @@ func (r *runner) replay(ctx context.Context, command string) error {
 		return nil
 	}
 	end := time.Now()
-	samples, err := rateSamples(ctx, scenario.Observe.Prometheus, *scenario.Load.Shape.Replay, end)
+	samples, err := rateSamples(ctx, scenario.Observe.Prometheus, scenario.Load.Shape.Replay.Query, scenario.Load.Shape.Replay.Last, end)
 	if err != nil {
 		return fmt.Errorf("load.shape.replay.query: %w", err)
 	}
@@ -59,7 +59,7 @@ func roundRate(rps float64) float64 { return math.Round(rps*1e3) / 1e3 }
 // rateSamples asks Prometheus for the one series of a query over a stretch of time
 // that ends at an instant. What is not a number, as a ratio is when nothing
 // happens, is left out.
-func rateSamples(ctx context.Context, url string, replay scenarios.Replay, end time.Time) ([]scenarios.RateSample, error) {
+func rateSamples(ctx context.Context, url, query string, last time.Duration, end time.Time) ([]scenarios.RateSample, error) {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
 	defer transport.CloseIdleConnections()
 	client, err := api.NewClient(api.Config{Address: url, RoundTripper: transport})
@@ -68,8 +68,8 @@ func rateSamples(ctx context.Context, url string, replay scenarios.Replay, end t
 	}
 	ctx, cancel := context.WithTimeout(ctx, replayPatience)
 	defer cancel()
-	step := max(replayStep, (replay.Last+replayPoints-1)/replayPoints).Truncate(time.Millisecond)
-	value, _, _, err := prometheus.NewAPI(client).QueryRange(ctx, replay.Query, prometheus.Range{Start: end.Add(-replay.Last), End: end, Step: step})
+	step := max(replayStep, (last+replayPoints-1)/replayPoints).Truncate(time.Millisecond)
+	value, _, _, err := prometheus.NewAPI(client).QueryRange(ctx, query, prometheus.Range{Start: end.Add(-last), End: end, Step: step})
 	if err != nil {
 		var refused *prometheus.Error
 		if errors.As(err, &refused) && refused.Type == prometheus.ErrBadData {
@@ -83,10 +83,10 @@ func rateSamples(ctx context.Context, url string, replay scenarios.Replay, end t
 	}
 	switch len(matrix) {
 	case 0:
-		return nil, fmt.Errorf("it has no series in the last %s: look whether the metric and its labels are right", replay.Last)
+		return nil, fmt.Errorf("it has no series in the last %s: look whether the metric and its labels are right", last)
 	case 1:
 	default:
-		return nil, fmt.Errorf("it has %d series, of which one can be replayed: put sum(…) around it (%s, …)", len(matrix), namesOf(matrix, 2))
+		return nil, fmt.Errorf("it has %d series, of which one can be used: put sum(…) around it (%s, …)", len(matrix), namesOf(matrix, 2))
 	}
 	var samples []scenarios.RateSample
 	for _, pair := range matrix[0].Values {
@@ -95,7 +95,7 @@ func rateSamples(ctx context.Context, url string, replay scenarios.Replay, end t
 		}
 	}
 	if len(samples) < 2 {
-		return nil, fmt.Errorf("it has %d values in the last %s: at least two are needed", len(samples), replay.Last)
+		return nil, fmt.Errorf("it has %d values in the last %s: at least two are needed", len(samples), last)
 	}
 	return samples, nil
 }

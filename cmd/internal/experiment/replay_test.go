@@ -42,7 +42,7 @@ func TestReplayAsksPrometheus(t *testing.T) {
 	end := time.Unix(1_000_000, 0)
 	address, asked := rangeServer(t, http.StatusOK,
 		matrixOf(`{"metric":{},"values":[[999700,"10"],[999715,"NaN"],[999730,"30.5"]]}`))
-	got, err := rateSamples(context.Background(), address, scenarios.Replay{Query: "sum(rate(x[1m]))", Last: 5 * time.Minute}, end)
+	got, err := rateSamples(context.Background(), address, "sum(rate(x[1m]))", 5*time.Minute, end)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestReplayAsksPrometheus(t *testing.T) {
 		}
 	}
 	// Prometheus refuses more than 11 000 points a series.
-	if _, err := rateSamples(context.Background(), address, scenarios.Replay{Query: "x", Last: 720 * time.Hour}, end); err != nil {
+	if _, err := rateSamples(context.Background(), address, "x", 720*time.Hour, end); err != nil {
 		t.Fatal(err)
 	}
 	if step, err := strconv.ParseFloat(asked.Get("step"), 64); err != nil || 720*3600/step > 11_000 || 720*3600/step < 9_000 {
@@ -73,7 +73,7 @@ func TestReplayRefuses(t *testing.T) {
 		want   string
 	}{
 		{"no series", 200, matrixOf(), "no series in the last 5m0s"},
-		{"several series", 200, matrixOf(one, strings.Replace(one, `"a"`, `"b"`, 1)), `2 series, of which one can be replayed: put sum(…) around it ({pod="a"}, {pod="b"}`},
+		{"several series", 200, matrixOf(one, strings.Replace(one, `"a"`, `"b"`, 1)), `2 series, of which one can be used: put sum(…) around it ({pod="a"}, {pod="b"}`},
 		{"one value", 200, matrixOf(`{"metric":{},"values":[[1,"1"]]}`), "1 values in the last 5m0s: at least two"},
 		{"nothing but not-a-number", 200, matrixOf(`{"metric":{},"values":[[1,"NaN"],[2,"NaN"]]}`), "0 values"},
 		{"not PromQL", 400, `{"status":"error","errorType":"bad_data","error":"parse error: unclosed left parenthesis"}`, "does not understand it"},
@@ -82,7 +82,7 @@ func TestReplayRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			address, _ := rangeServer(t, tt.status, tt.answer)
-			_, err := rateSamples(context.Background(), address, scenarios.Replay{Query: "x", Last: 5 * time.Minute}, time.Now())
+			_, err := rateSamples(context.Background(), address, "x", 5*time.Minute, time.Now())
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}

@@ -105,12 +105,23 @@ func start(ctx context.Context, command string, options Options) (_ *runner, _ c
 	if err = r.replay(ctx, command); err != nil {
 		return nil, ctx, err
 	}
+	var past []scenarios.RateSample
+	if command == "size" {
+		if past, err = pastDemand(ctx, options.Scenario); err != nil {
+			return nil, ctx, err
+		}
+	}
 	if err = r.preflight(ctx); err != nil {
 		return nil, ctx, err
 	}
 	r.base = time.Now()
 	if r.writer, err = record.Create(options.Dir, r.run(command), r.base); err != nil {
 		return nil, ctx, err
+	}
+	if len(past) > 0 {
+		if err = r.writer.Demand(past); err != nil {
+			return nil, ctx, err
+		}
 	}
 	r.writer.OnTick(options.Observer.Tick)
 	if err = r.startSampler(ctx); err != nil {
