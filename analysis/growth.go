@@ -28,12 +28,7 @@ func (r *Result) future(rec *record.Record) *recommend.Future {
 	days := max(leastDaysAhead, int(math.Ceil(timesPlanned*float64(f.Months)*recommend.MonthDays)))
 	switch {
 	case len(rec.Demand) > 0:
-		f.From = "history"
-		var h growth.History
-		for _, s := range rec.Demand {
-			h.Times, h.Rates = append(h.Times, s.At), append(h.Rates, s.RPS)
-		}
-		f.Forecast = growth.FromHistory(h, growth.Options{HorizonDays: days, Seed: rec.Seed})
+		f.From, f.Forecast = "history", demandForecast(rec, growth.Options{HorizonDays: days, Seed: rec.Seed})
 		r.planByHistory(f)
 	case d.GrowthPerMonth > 0 && r.Demand.PeakRps > 0:
 		f.From = "growthPerMonth"
@@ -42,6 +37,15 @@ func (r *Result) future(rec *record.Record) *recommend.Future {
 		return nil
 	}
 	return f
+}
+
+// demandForecast is what the history of demand in a record tells.
+func demandForecast(rec *record.Record, options growth.Options) growth.Forecast {
+	var h growth.History
+	for _, s := range rec.Demand {
+		h.Times, h.Rates = append(h.Times, s.At), append(h.Rates, s.RPS)
+	}
+	return growth.FromHistory(h, options)
 }
 
 // planByHistory puts the growth of a history into the planned rate.

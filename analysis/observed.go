@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis/models"
+	"github.com/sailplan-io/sailplan/analysis/models/growth"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
@@ -181,7 +182,8 @@ func (r *Result) fromHistory(rec *record.Record, phases []examined) {
 	r.Valid = len(good) > 0
 	lowest, highest := rateRange(good)
 	known := *rec
-	if known.Scenario.Demand.PeakRate.IsZero() && highest > 0 {
+	toldByDemand := demandForecast(rec, growth.Options{HorizonDays: 1, Draws: 1}).OK()
+	if known.Scenario.Demand.PeakRate.IsZero() && highest > 0 && !toldByDemand {
 		known.Scenario.Demand.PeakRate = scenarios.PerSecond(highest)
 		r.Demand = demandOf(known.Scenario.Demand)
 		r.Demand.Reason += "; the peak is the highest that was observed, as demand.peakRate names none"
