@@ -59,6 +59,7 @@ func AnalyzeCalibrated(rec, target *record.Record) (Result, error) {
 	r.requestCosts(rec, every)
 	r.Verification = verify(phases, predicted, conditions.Objectives, rec.Seed)
 	r.Forecast = forecastOf(rec, phases, predicted)
+	r.Rates = r.sideBySide(phases)
 	r.conclude(rec, phases, predicted)
 	r.concludeCalibration()
 	r.judgeObjectives(rec.Scenario.Objectives, phases)

@@ -54,6 +54,7 @@ type Result struct {
 	Costs          *Costs          `json:"costs,omitempty"`  // nil without prices
 	Verification   *Verification   `json:"verification,omitempty"`
 	Forecast       *Forecast       `json:"forecast,omitempty"`    // of a sizing: what its low load says of the rest
+	Rates          []SideBySide    `json:"rates,omitempty"`       // of a sizing: the SLO edge, the CPU limit and saturation, forecast, fitted and measured
 	Calibration    *Calibration    `json:"calibration,omitempty"` // with --calibrate
 	Phases         []PhaseSummary  `json:"phases"`
 	Warnings       []string        `json:"warnings"`

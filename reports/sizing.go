@@ -404,6 +404,7 @@ func capacitySection(result analysis.Result) Section {
 	}
 	blocks = append(blocks, KeyValues{items})
 	blocks = append(blocks, warningsOf("SLO edge", edge.Rps)...)
+	blocks = append(blocks, ratesBlocks(result)...)
 	t := Table{
 		Caption: "Per replica: the rate at which the objective breaks, the rate at which the CPU reaches its limit, " +
 			"and the rate to run at, are three different numbers",
