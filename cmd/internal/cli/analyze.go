@@ -15,7 +15,8 @@ func (a *app) analyzeCommand() *cobra.Command {
 		Short: "Compute the result of a run directory again",
 		Long: `analyze reads a run directory, also one whose run was killed, and computes what
 it says: the same models, recommendation and verdict as after the run, and the
-same exit code. The reports in the directory are written again.
+same exit code. The reports in the directory are written again. Of a folder with the
+sizings of a sweep it compares these again.
 
 With --calibrate the CPU demand of a lab is multiplied by what a short load on your
 own target used, over what the lab's model predicts at the same rate. A factor
@@ -59,10 +60,29 @@ verdict.`,
 // result's.
 func (a *app) again(dir string, o outputOptions, verdict bool) error {
 	rec, err := record.Open(dir)
+	if errors.Is(err, record.ErrNotRun) && o.calibrate == "" {
+		if dirs, _ := runsIn(dir); len(dirs) > 1 {
+			return a.sweepAgain(dir, dirs, o, verdict)
+		}
+	}
 	if err != nil {
 		return usage(err)
 	}
 	err = a.conclude(dir, rec.Ended, nil, a.streams(o), o)
+	var coded exitError
+	if !verdict && errors.As(err, &coded) && coded.err == nil {
+		return nil
+	}
+	return err
+}
+
+// sweepAgain is again for the folder of a sweep.
+func (a *app) sweepAgain(dir string, dirs []string, o outputOptions, verdict bool) error {
+	records, err := openRuns(dirs)
+	if err != nil {
+		return err
+	}
+	err = a.concludeSweep(dir, records, a.streams(o), o)
 	var coded exitError
 	if !verdict && errors.As(err, &coded) && coded.err == nil {
 		return nil

@@ -46,6 +46,7 @@ func (o *driveOptions) flags(c *cobra.Command) {
 func (a *app) sizeCommand() *cobra.Command {
 	var o driveOptions
 	var history historyOptions
+	var sweep string
 	c := &cobra.Command{
 		Use:   "size [SCENARIO]",
 		Short: "Find out what a mesh can carry, and recommend replicas, limits and thresholds",
@@ -59,6 +60,11 @@ With --from-prometheus nothing is sent: the same models are fitted to what
 observe.prometheus has seen of the components under their users' load. Where the
 objectives break, such data cannot tell, and nothing is proved.
 
+With --sweep-concurrency the lab is sized once for each number of worker threads of its
+gateway, with a CPU limit where one follows after @, and the setting that requests the
+least for the planned rate is recommended, with what the CPU quota costs. Each sizing
+has a folder of its own.
+
 It leaves a run directory with report.html, report.md, recommendation.json and
 manifests/.
 
@@ -70,6 +76,7 @@ stopped the load; 130 and 143 interrupted and terminated.`,
   sailplan size checkout.yaml --out runs/checkout --json -
   sailplan size checkout.yaml --explain
   sailplan size --proxy embedded --quick
+  sailplan size --quick --sweep-concurrency 1,1@1,2@2
   sailplan size --from-prometheus checkout.yaml --since 7d`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
@@ -78,6 +85,15 @@ stopped the load; 130 and 143 interrupted and terminated.`,
 			}
 			if err := history.check(c); err != nil {
 				return usage(err)
+			}
+			if sweep != "" {
+				switch {
+				case history.use:
+					return usage(errors.New("--sweep-concurrency starts labs, and --from-prometheus sends nothing"))
+				case o.outputs.calibrate != "":
+					return usage(errors.New("--sweep-concurrency compares labs: calibrate the sizing that is chosen, with analyze --calibrate"))
+				}
+				return a.sweep(c.Context(), o, sweep)
 			}
 			if history.use {
 				return a.fromPrometheus(c.Context(), o, history)
@@ -96,6 +112,7 @@ stopped the load; 130 and 143 interrupted and terminated.`,
 	o.outputs.explainFlag(c)
 	o.outputs.calibrateFlag(c)
 	history.flags(c)
+	c.Flags().StringVar(&sweep, "sweep-concurrency", "", "size a lab with each of these `THREADS[@CPU]` of its gateway, for instance 1,2@500m,2@2, and choose")
 	c.Flags().BoolVar(&o.quick, "quick", false, "answer within 90 seconds, with wider intervals")
 	return c
 }
