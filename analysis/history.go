@@ -27,6 +27,7 @@ func HistoryOf(records []*record.Record, seed uint64) (all []MetricPast, skipped
 	records = slices.Clone(records)
 	slices.SortStableFunc(records, func(a, b *record.Record) int { return a.StartedAt.Compare(b.StartedAt) })
 	last := records[len(records)-1].Scenario
+	margins := marginsOf(records[len(records)-1])
 	var runs []measuredRun
 	var names []string
 	for _, rec := range records {
@@ -34,7 +35,7 @@ func HistoryOf(records []*record.Record, seed uint64) (all []MetricPast, skipped
 			skipped = append(skipped, ComparedRun{Dir: rec.Dir, WhyNot: "of another scenario than the last run: " + differs[0]})
 			continue
 		}
-		m, why := measure(rec)
+		m, why := measure(rec, margins)
 		if why != "" {
 			skipped = append(skipped, ComparedRun{Dir: rec.Dir, WhyNot: why})
 			continue

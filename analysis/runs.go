@@ -1,8 +1,6 @@
 package analysis
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -65,7 +63,8 @@ type Pairing struct {
 }
 
 // CompareRuns compares two sets of runs of the same scenario. Runs that are not valid
-// are left out and named. margins replaces those of metrics by their names. It returns
+// are left out and named. The margins are those of the new side's last scenario, but
+// for those that margins has by a metric's name. It returns
 // an error of ErrOtherScenario when what was asked of the system differs, with what
 // differs in words.
 func CompareRuns(base, after []*record.Record, margins map[string]float64, pairing Pairing) (Comparison, error) {
@@ -83,9 +82,10 @@ func CompareRuns(base, after []*record.Record, margins map[string]float64, pairi
 			}
 		}
 	}
-	old, left := measuredRuns(base, paired)
+	allowed := marginsOf(after[len(after)-1])
+	old, left := measuredRuns(base, allowed, paired)
 	c.Base = left
-	fresh, left := measuredRuns(after, paired)
+	fresh, left := measuredRuns(after, allowed, paired)
 	c.New = left
 	c.Differences = differencesBetween(base, after)
 	if none(old) || none(fresh) {
@@ -161,9 +161,9 @@ func only(runs []measuredRun) bool {
 
 // measuredRuns reads what runs are compared by. Of pairs the places of runs that do
 // not count are kept.
-func measuredRuns(all []*record.Record, keepPlaces bool) (runs []measuredRun, refs []ComparedRun) {
+func measuredRuns(all []*record.Record, margins scenarios.Margins, keepPlaces bool) (runs []measuredRun, refs []ComparedRun) {
 	for _, rec := range all {
-		m, why := measure(rec)
+		m, why := measure(rec, margins)
 		ref := ComparedRun{Dir: rec.Dir, Used: why == "", WhyNot: why}
 		if !rec.StartedAt.IsZero() {
 			ref.StartedAt = rec.StartedAt.UTC().Format("2006-01-02T15:04:05Z")
@@ -178,12 +178,18 @@ func measuredRuns(all []*record.Record, keepPlaces bool) (runs []measuredRun, re
 
 // WhyNotCompared says why a run does not count in a comparison; empty: it does.
 func WhyNotCompared(rec *record.Record) string {
-	_, why := measure(rec)
+	_, why := measure(rec, marginsOf(rec))
 	return why
 }
 
+// marginsOf returns the margins of a record's scenario; a record from before there were
+// any has the defaults.
+func marginsOf(rec *record.Record) scenarios.Margins {
+	return scenarios.Defaults(rec.Scenario).Margins
+}
+
 // measure reads one run; why says why it does not count.
-func measure(rec *record.Record) (m measuredRun, why string) {
+func measure(rec *record.Record, margins scenarios.Margins) (m measuredRun, why string) {
 	result, err := Analyze(rec)
 	if err != nil {
 		return m, err.Error()
@@ -204,10 +210,10 @@ func measure(rec *record.Record) (m measuredRun, why string) {
 		if v := result.Verification; v != nil && v.MeasuredRps.OK() {
 			rate = v.MeasuredRps.Value
 		}
-		m.add(compare.Metric{Name: "highest rate that holds", Unit: "rps", Higher: true, Margin: compare.RateMargin}, rate)
+		m.add(compare.Metric{Name: "highest rate that holds", Unit: "rps", Higher: true, Margin: float64(margins.HighestRate)}, rate)
 	}
 	if len(loads) > 0 {
-		m.ofLoad(loads[len(loads)-1], rec.Components)
+		m.ofLoad(loads[len(loads)-1], rec.Components, margins)
 	}
 	if len(m.metrics) == 0 {
 		return measuredRun{}, "it has no load and no highest rate"
@@ -216,28 +222,28 @@ func measure(rec *record.Record) (m measuredRun, why string) {
 }
 
 // ofLoad adds what a load phase shows.
-func (m *measuredRun) ofLoad(load examined, components []record.Component) {
+func (m *measuredRun) ofLoad(load examined, components []record.Component, margins scenarios.Margins) {
 	quantile := func(q float64) float64 {
 		e := stat.Quantile(load.settled, q, stat.Confidence)
 		return e.Value
 	}
 	middle, tail := quantile(0.5), quantile(0.99)
-	m.add(compare.Metric{Name: latencyP50, Unit: "seconds", Margin: compare.LatencyMargin}, middle)
-	m.add(compare.Metric{Name: latencyP90, Unit: "seconds", Margin: compare.LatencyMargin}, quantile(0.9))
-	m.add(compare.Metric{Name: latencyP99, Unit: "seconds", Margin: compare.TailMargin}, tail)
-	m.add(compare.Metric{Name: "latency p99 ÷ p50", Unit: "", Margin: compare.TailMargin}, tail/middle)
-	m.add(compare.Metric{Name: "error ratio", Unit: "ratio", Margin: compare.ErrorMargin, Absolute: true}, ErrorRatio(load.Counts))
+	m.add(compare.Metric{Name: latencyP50, Unit: "seconds", Margin: float64(margins.LatencyP50)}, middle)
+	m.add(compare.Metric{Name: latencyP90, Unit: "seconds", Margin: float64(margins.LatencyP90)}, quantile(0.9))
+	m.add(compare.Metric{Name: latencyP99, Unit: "seconds", Margin: float64(margins.LatencyP99)}, tail)
+	m.add(compare.Metric{Name: "latency p99 ÷ p50", Unit: "", Margin: float64(margins.LatencyP99)}, tail/middle)
+	m.add(compare.Metric{Name: "error ratio", Unit: "ratio", Margin: float64(margins.ErrorRatio), Absolute: true}, ErrorRatio(load.Counts))
 	for _, c := range components {
 		if cores, ok := load.samples.Rate(c.Name, record.CPUSeconds); ok && load.summary.AchievedRps > 0 {
-			m.add(compare.Metric{Name: "CPU per request, " + c.Name, Unit: "seconds", Margin: compare.CPUMargin}, cores/load.summary.AchievedRps)
+			m.add(compare.Metric{Name: "CPU per request, " + c.Name, Unit: "seconds", Margin: float64(margins.CPUPerRequest)}, cores/load.summary.AchievedRps)
 		}
 		memory := perReplicaOf(load, c).bytes
 		if !math.IsNaN(memory) {
-			m.add(compare.Metric{Name: "memory, " + c.Name, Unit: "bytes", Margin: compare.MemoryMargin}, memory)
+			m.add(compare.Metric{Name: "memory, " + c.Name, Unit: "bytes", Margin: float64(margins.Memory)}, memory)
 		}
 	}
 	if load.Connection.TLSVersion != "" {
-		m.add(compare.Metric{Name: "handshakes", Unit: "count", Margin: compare.CountMargin}, float64(load.Connection.Opened))
+		m.add(compare.Metric{Name: "handshakes", Unit: "count", Margin: float64(margins.Handshakes)}, float64(load.Connection.Opened))
 	}
 	for _, second := range load.intervals {
 		m.seconds = append(m.seconds, second.latency)
@@ -302,150 +308,4 @@ func (c *Comparison) fromSeconds(base, after []measuredRun) {
 		}
 	}
 	c.Warnings = append(c.Warnings, "there is one run a side: what runs differ by is assumed, not measured; four runs a side or more are worth it")
-}
-
-// scenarioDifferences names what two scenarios ask differently of a system: not where
-// it is, how it is observed or how the run is seeded.
-func scenarioDifferences(a, b scenarios.Scenario) []string {
-	x, y := asked(a), asked(b)
-	var out []string
-	for _, key := range slices.Sorted(mapsKeys(x, y)) {
-		if x[key] != y[key] {
-			out = append(out, fmt.Sprintf("%s is %s and %s", key, cmp.Or(x[key], "not set"), cmp.Or(y[key], "not set")))
-		}
-	}
-	return out
-}
-
-// asked flattens what a scenario asks of a system.
-func asked(s scenarios.Scenario) map[string]string {
-	var tree any
-	text, err := json.Marshal(s)
-	if err == nil {
-		err = json.Unmarshal(text, &tree)
-	}
-	out := map[string]string{}
-	if err != nil {
-		return out // a record's scenario was read from such a text
-	}
-	var walk func(path string, node any)
-	walk = func(path string, node any) {
-		switch node := node.(type) {
-		case map[string]any:
-			for key, value := range node {
-				walk(strings.TrimPrefix(path+"."+key, "."), value)
-			}
-		case []any:
-			for i, value := range node {
-				walk(fmt.Sprintf("%s[%d]", path, i), value)
-			}
-		default:
-			out[path] = fmt.Sprint(node)
-		}
-	}
-	walk("", tree)
-	for key := range out {
-		for _, free := range []string{"metadata.", "seed", "observe.", "target.url", "target.connectTo", "target.tls.", "target.service", "lab.policy", "lab.proxy", "auth.", "demand.", "guards."} {
-			if strings.HasPrefix(key, free) {
-				delete(out, key)
-			}
-		}
-	}
-	return out
-}
-
-func mapsKeys(a, b map[string]string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for key := range a {
-			if !yield(key) {
-				return
-			}
-		}
-		for key := range b {
-			if _, both := a[key]; !both && !yield(key) {
-				return
-			}
-		}
-	}
-}
-
-// differencesBetween names in what the environments of the sides differ.
-func differencesBetween(base, after []*record.Record) []Difference {
-	out := []Difference{}
-	look := func(what string, expected bool, of func(*record.Record) string) {
-		x, y := distinct(base, of), distinct(after, of)
-		if x != y {
-			out = append(out, Difference{What: what, Base: x, New: y, Expected: expected})
-		}
-	}
-	look("sailplan", false, func(r *record.Record) string { return strings.TrimSpace(r.Tool.Version + " " + r.Tool.Revision) })
-	look("Go of sailplan", false, func(r *record.Record) string { return r.Tool.GoVersion })
-	look("kind of evidence", false, func(r *record.Record) string { return string(r.Evidence) })
-	look("processors", false, func(r *record.Record) string {
-		return strings.TrimSpace(fmt.Sprintf("%d %s", r.Host.CPUs, r.Host.CPUModel))
-	})
-	look("memory of the machine", false, func(r *record.Record) string { return fmt.Sprint(r.Host.MemoryBytes) })
-	look("kernel", false, func(r *record.Record) string { return r.Host.Kernel })
-	look("target", true, func(r *record.Record) string {
-		if r.Scenario.Target == nil {
-			return ""
-		}
-		return r.Scenario.Target.URL
-	})
-	look("proxy of the lab", true, func(r *record.Record) string {
-		if r.Lab == nil {
-			return ""
-		}
-		return strings.TrimSpace(r.Lab.Kind + " " + r.Lab.EnvoyVersion)
-	})
-	look("limits of the lab in force", false, func(r *record.Record) string {
-		if r.Lab == nil {
-			return ""
-		}
-		return fmt.Sprint(r.Lab.LimitsEnforced)
-	})
-	for _, field := range policyFields(base, after) {
-		look("policy "+field, true, func(r *record.Record) string { return policyValue(r, field) })
-	}
-	return out
-}
-
-// distinct lists the different values of runs, in the order in which they come.
-func distinct(runs []*record.Record, of func(*record.Record) string) string {
-	var values []string
-	for _, r := range runs {
-		if v := of(r); !slices.Contains(values, v) {
-			values = append(values, v)
-		}
-	}
-	return strings.Join(values, ", ")
-}
-
-func policyFields(sides ...[]*record.Record) []string {
-	var fields []string
-	for _, side := range sides {
-		for _, r := range side {
-			if r.Lab == nil {
-				continue
-			}
-			for _, p := range r.Lab.Policy {
-				if !slices.Contains(fields, p.Field) {
-					fields = append(fields, p.Field)
-				}
-			}
-		}
-	}
-	return fields
-}
-
-func policyValue(r *record.Record, field string) string {
-	if r.Lab == nil {
-		return ""
-	}
-	for _, p := range r.Lab.Policy {
-		if p.Field == field {
-			return p.Value
-		}
-	}
-	return "not set"
 }

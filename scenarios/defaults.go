@@ -56,6 +56,7 @@ func Defaults(s Scenario) Scenario {
 	set(d, "demand.scaling.metricsEvery", &s.Demand.Scaling.MetricsEvery, 15*time.Second)
 	set(d, "demand.scaling.syncEvery", &s.Demand.Scaling.SyncEvery, 15*time.Second)
 	set(d, "demand.scaling.highestTarget", &s.Demand.Scaling.HighestTarget, 0.75)
+	d.margins(&s.Margins)
 	if s.Demand.History.Query != "" {
 		set(d, "demand.history.last", &s.Demand.History.Last, 12*7*24*time.Hour)
 	}
@@ -119,6 +120,17 @@ func (d defaulter) load(load *Load) {
 	set(d, "load.arrivals", &load.Arrivals, Poisson)
 	set(d, "load.pacing", &load.Pacing, Economical)
 	set(d, "load.timeout", &load.Timeout, 10*time.Second)
+}
+
+func (d defaulter) margins(m *Margins) {
+	set(d, "margins.latencyP50", &m.LatencyP50, 0.05)
+	set(d, "margins.latencyP90", &m.LatencyP90, 0.05)
+	set(d, "margins.latencyP99", &m.LatencyP99, 0.10)
+	set(d, "margins.errorRatio", &m.ErrorRatio, 0.001)
+	set(d, "margins.highestRate", &m.HighestRate, 0.05)
+	set(d, "margins.cpuPerRequest", &m.CPUPerRequest, 0.05)
+	set(d, "margins.memory", &m.Memory, 0.10)
+	set(d, "margins.handshakes", &m.Handshakes, 0.10)
 }
 
 func (d defaulter) observe(o *Observe) {

@@ -61,6 +61,7 @@ func topFields() map[string]field {
 		"Scenario.sizing":      {text: "What `size` measures beyond what every sizing needs."},
 		"Scenario.demand":      {text: "What the system has to carry; replicas are recommended for it."},
 		"Scenario.prices":      {text: "What resources cost; with it reports say what a million requests cost."},
+		"Scenario.margins":     {text: "Up to which change a metric counts as unchanged, for compare and ab."},
 		"Scenario.auth":        {text: "The credential that every request carries. It is never recorded; what is written here is, so keep secrets in files."},
 		"Scenario.feed":        {text: "A file of values, one row a request, that ${name} in the path, a header, the body or the gRPC message of a request stands for. $${ stands for the characters ${."},
 		"Scenario.seed":        {text: "Every random choice of a run follows from this number.", initial: "1"},

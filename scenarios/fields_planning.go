@@ -45,6 +45,15 @@ func planningFields() map[string]field {
 		"Declared.requests": {text: "Kubernetes resource requests of one replica."},
 		"Declared.limits":   {text: "Kubernetes resource limits of one replica."},
 
+		"Margins.latencyP50":    {text: "Margin of the median latency, as a share of the base's.", least: "0", most: "10", initial: "5%"},
+		"Margins.latencyP90":    {text: "Margin of the latency at p90, as a share of the base's.", least: "0", most: "10", initial: "5%"},
+		"Margins.latencyP99":    {text: "Margin of the latency at p99, and of how many times the median it is, as a share of the base's.", least: "0", most: "10", initial: "10%"},
+		"Margins.errorRatio":    {text: "Margin of the share of requests that fail, as a share of all requests.", least: "0", most: "1", initial: "0.1%"},
+		"Margins.highestRate":   {text: "Margin of the highest rate at which the objectives hold, of `run --find-max` and `size`.", least: "0", most: "10", initial: "5%"},
+		"Margins.cpuPerRequest": {text: "Margin of the CPU time of a request in each component, as a share of the base's.", least: "0", most: "10", initial: "5%"},
+		"Margins.memory":        {text: "Margin of the memory of each component, as a share of the base's.", least: "0", most: "10", initial: "10%"},
+		"Margins.handshakes":    {text: "Margin of the number of TLS handshakes, as a share of the base's.", least: "0", most: "10", initial: "10%"},
+
 		"Prices.cpuHour":  {text: "Price of a core for an hour.", least: "0", most: "1000000", examples: []string{"0.0316"}},
 		"Prices.gibHour":  {text: "Price of a GiB of memory for an hour.", least: "0", most: "1000000", examples: []string{"0.0042"}},
 		"Prices.currency": {text: "Name of the currency in reports.", pattern: `^[A-Za-z€$£¥]{1,8}$`, examples: []string{"USD"}},

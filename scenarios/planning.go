@@ -102,6 +102,19 @@ type Prices struct {
 // Any reports whether there is a price.
 func (p Prices) Any() bool { return p.CPUHour > 0 || p.GiBHour > 0 }
 
+// Margins say up to which change a metric counts as unchanged when runs of the
+// scenario are compared: a share of the base's value, or, of ErrorRatio, of all requests.
+type Margins struct {
+	LatencyP50    Ratio `yaml:"latencyP50"`
+	LatencyP90    Ratio `yaml:"latencyP90"`
+	LatencyP99    Ratio `yaml:"latencyP99"` // of p99 ÷ p50 as well
+	ErrorRatio    Ratio `yaml:"errorRatio"`
+	HighestRate   Ratio `yaml:"highestRate"`   // at which the objectives hold
+	CPUPerRequest Ratio `yaml:"cpuPerRequest"` // of each component
+	Memory        Ratio `yaml:"memory"`        // of each component
+	Handshakes    Ratio `yaml:"handshakes"`
+}
+
 // Portion is a number of replicas, or a share of them: "1", "25%". The empty
 // Portion is not set, and "0" is none.
 type Portion string

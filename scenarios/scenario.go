@@ -24,6 +24,7 @@ type Scenario struct {
 	Sizing      Sizing      `yaml:"sizing"`
 	Demand      Demand      `yaml:"demand"`
 	Prices      Prices      `yaml:"prices"`
+	Margins     Margins     `yaml:"margins"`
 	Auth        *Auth       `yaml:"auth"`
 	Feed        *Feed       `yaml:"feed"`
 	Seed        uint64      `yaml:"seed"` // every random choice of a run follows from it

@@ -11,17 +11,6 @@ type Metric struct {
 	Absolute bool    `json:"absolute"` // compared by difference, as a ratio of errors is that may be 0
 }
 
-// The margins where a scenario says nothing else.
-const (
-	LatencyMargin = 0.05
-	TailMargin    = 0.10 // p99 and beyond
-	CPUMargin     = 0.05
-	MemoryMargin  = 0.10
-	RateMargin    = 0.05
-	ErrorMargin   = 0.001 // of all requests, absolute
-	CountMargin   = 0.10  // handshakes
-)
-
 // Series is a metric's values of the runs on both sides; NaN where a run has none.
 // Of pairs the values of one index belong together.
 type Series struct {

@@ -9,17 +9,18 @@ import (
 	"github.com/sailplan-io/sailplan/analysis/stat"
 )
 
-// leastForScatter is how many runs a side it takes to compare how much they differ.
-const leastForScatter = 5
-
-// scatterAlpha is the chance of taking an equal scatter for another one.
-const scatterAlpha = 0.01
+// How many runs a side, or pairs, it takes to compare how much runs differ.
+const (
+	leastForScatter       = 5
+	leastForPairedScatter = 8
+)
 
 // scatter compares how much the runs of a side differ from each other, by the
 // distances from their medians.
 //
 // Source: Brown and Forsythe, "Robust tests for the equality of variances", 1974.
 func (f *Finding) scatter(a, b []float64) {
+	f.scattered = 1
 	if min(len(a), len(b)) < leastForScatter {
 		return
 	}
@@ -39,8 +40,65 @@ func (f *Finding) scatter(a, b []float64) {
 	}
 	f.Scatter = meanY / meanX
 	between := n*square(meanX-all) + m*square(meanY-all)
-	p := 1 - distuv.F{D1: 1, D2: n + m - 2}.CDF(between*(n+m-2)/within)
-	f.scattered = p < scatterAlpha && f.Scatter > 1
+	if f.Scatter > 1 { // half of what is as large lies on the other side
+		f.scattered = (1 - distuv.F{D1: 1, D2: n + m - 2}.CDF(between*(n+m-2)/within)) / 2
+	}
+}
+
+// pairedScatter does the same for pairs, whose sides have something in common: where one
+// differs more, differences go with sums.
+//
+// Source: McCulloch, "Tests for equality of variances with paired data", 1987, with
+// Spearman's correlation.
+func (f *Finding) pairedScatter(a, b []float64) {
+	f.scattered = 1
+	if len(a) < leastForPairedScatter {
+		return
+	}
+	if x := mean(distances(a)); x > 0 {
+		f.Scatter = mean(distances(b)) / x
+	}
+	sums, differences := make([]float64, len(a)), make([]float64, len(a))
+	for i := range a {
+		sums[i], differences[i] = b[i]+a[i], b[i]-a[i]
+	}
+	r := correlation(ranks(sums), ranks(differences))
+	if df := float64(len(a) - 2); r > 0 {
+		f.scattered = 1 - distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.CDF(r*math.Sqrt(df/math.Max(1-r*r, 1e-12)))
+	}
+}
+
+// ranks returns the places of values in their order, from 1; equal ones share the mean.
+func ranks(values []float64) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		below, equal := 0, 0
+		for _, w := range values {
+			switch {
+			case w < v:
+				below++
+			case w == v:
+				equal++
+			}
+		}
+		out[i] = float64(below) + float64(equal+1)/2
+	}
+	return out
+}
+
+// correlation returns that of Pearson; 0 where one side does not vary.
+func correlation(x, y []float64) float64 {
+	meanX, meanY := mean(x), mean(y)
+	xy, xx, yy := 0.0, 0.0, 0.0
+	for i := range x {
+		xy += (x[i] - meanX) * (y[i] - meanY)
+		xx += square(x[i] - meanX)
+		yy += square(y[i] - meanY)
+	}
+	if !(xx > 0) || !(yy > 0) {
+		return 0
+	}
+	return xy / math.Sqrt(xx*yy)
 }
 
 func distances(values []float64) []float64 {

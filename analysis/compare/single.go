@@ -30,7 +30,7 @@ const (
 // little, and says so. alpha is the chance of a false verdict; of several metrics each
 // is given its part.
 func Single(m Metric, base, after Seconds, q, alpha float64, seed uint64) Finding {
-	f := Finding{Metric: m, scale: scale{m, !m.Absolute}, alpha: alpha, worse: 1, better: 1}
+	f := Finding{Metric: m, scale: scale{m, !m.Absolute}, alpha: alpha, part: alpha, worse: 1, better: 1}
 	random := rand.New(rand.NewPCG(seed, 0x5eed))
 	a, b := oneSide(base, q, random), oneSide(after, q, random)
 	f.BaseMedian, f.NewMedian = a.estimate, b.estimate

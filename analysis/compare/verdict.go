@@ -36,7 +36,7 @@ type Finding struct {
 	Verdict Verdict       `json:"verdict"`
 	Reason  string        `json:"reason"`
 	// Detectable is the smallest change for the worse that these runs would have
-	// shown four times in five; 0: not known.
+	// shown four times in five, as the only one among the metrics; 0: not known.
 	Detectable float64 `json:"detectable"`
 	// MoreRuns is how many more runs a side a verdict probably takes, where there is
 	// none; 0: not known.
@@ -47,8 +47,9 @@ type Finding struct {
 
 	scale            scale
 	alpha            float64
+	part             float64 // of alpha that this metric has where it is the first to be decided
 	worse, better    float64 // p-values
-	scattered        bool
+	scattered        float64 // p-value of a larger scatter of the new runs
 	paired           bool
 	low, high, sd, n float64 // the interval on the scale; scatter and runs a side
 }
@@ -62,24 +63,24 @@ func Pairs(all []Series, alpha float64) []Finding { return decide(all, true, alp
 
 func decide(all []Series, paired bool, alpha float64) []Finding {
 	findings := make([]Finding, len(all))
-	worse, better := make([]float64, len(all)), make([]float64, len(all))
+	worse, better, scattered := make([]float64, len(all)), make([]float64, len(all)), make([]float64, len(all))
 	for i, s := range all {
-		findings[i] = look(s, paired, alpha)
-		worse[i], better[i] = findings[i].worse, findings[i].better
+		findings[i] = look(s, paired, alpha, len(all))
+		worse[i], better[i], scattered[i] = findings[i].worse, findings[i].better, findings[i].scattered
 	}
-	isWorse, isBetter := stat.Holm(worse, alpha), stat.Holm(better, alpha)
+	isWorse, isBetter, differMore := stat.Holm(worse, alpha), stat.Holm(better, alpha), stat.Holm(scattered, alpha)
 	for i := range findings {
 		f := &findings[i]
 		if f.Verdict == "" {
-			f.settle(isWorse[i], isBetter[i], len(all))
+			f.settle(isWorse[i], isBetter[i], differMore[i], len(all))
 		}
 	}
 	return findings
 }
 
-// look estimates the change of one metric; only what needs no other metric is
-// decided.
-func look(s Series, paired bool, alpha float64) Finding {
+// look estimates the change of one of so many metrics; only what needs no other metric
+// is decided.
+func look(s Series, paired bool, alpha float64, metrics int) Finding {
 	base, after := s.Base, s.New
 	if paired {
 		base, after = completePairs(base, after)
@@ -87,8 +88,8 @@ func look(s Series, paired bool, alpha float64) Finding {
 		base, after = finite(base), finite(after)
 	}
 	f := Finding{
-		Metric: s.Metric, BaseMedian: medianOf(base), NewMedian: medianOf(after), worse: 1, better: 1,
-		scale: scale{s.Metric, !s.Absolute}, alpha: alpha,
+		Metric: s.Metric, BaseMedian: medianOf(base), NewMedian: medianOf(after), worse: 1, better: 1, scattered: 1,
+		scale: scale{s.Metric, !s.Absolute}, alpha: alpha, part: alpha / float64(metrics),
 	}
 	f.Change = stat.NotEstimable(len(base)+len(after), "a side has no value")
 	if len(base) == 0 || len(after) == 0 {
@@ -108,6 +109,7 @@ func look(s Series, paired bool, alpha float64) Finding {
 		shift = stat.PairedShift(differences, f.confidence())
 		f.worse, f.better = stat.PairedAbove(differences, f.scale.limit()), stat.PairedAbove(negative(differences), f.scale.limit())
 		f.sd, f.n = deviation(differences), float64(len(differences))
+		f.pairedScatter(a, b)
 	} else {
 		shift = stat.Shift(a, b, f.confidence())
 		f.worse, f.better = stat.Above(a, b, f.scale.limit()), stat.Above(negative(a), negative(b), f.scale.limit())
@@ -117,7 +119,7 @@ func look(s Series, paired bool, alpha float64) Finding {
 	}
 	f.paired, f.low, f.high = paired, shift.Low, shift.High
 	f.Change = f.changeOf(shift)
-	f.Detectable = math.Abs(f.scale.change(f.scale.limit() + (z(1-f.alpha)+z(power))*f.sd/math.Sqrt(f.n)))
+	f.Detectable = math.Abs(f.scale.change(f.scale.limit() + (z(1-f.part)+z(power))*f.sd/math.Sqrt(f.n)))
 	return f
 }
 
@@ -164,14 +166,14 @@ func (f *Finding) changeOf(e stat.Estimate) stat.Estimate {
 
 // settle gives the verdict, once it is known what of the metric stands after all
 // metrics were looked at.
-func (f *Finding) settle(worse, better bool, metrics int) {
+func (f *Finding) settle(worse, better, scattered bool, metrics int) {
 	limit := f.scale.limit()
 	switch {
 	case worse:
 		f.Verdict, f.Reason = Regressed, f.words("worse")
 	case better:
 		f.Verdict, f.Reason = Improved, f.words("better")
-	case f.Change.OK() && f.low >= -limit && f.high <= limit && f.scattered:
+	case f.Change.OK() && f.low >= -limit && f.high <= limit && scattered:
 		f.Verdict = Inconclusive
 		f.Reason = fmt.Sprintf("the middle did not change by more than %s, but the new runs differ from each other %.3g times as much as those of the base", f.marginWords(), f.Scatter)
 	case f.Change.OK() && f.low >= -limit && f.high <= limit:
@@ -234,7 +236,7 @@ func (f *Finding) more(limit float64) int {
 		}
 		return 0
 	}
-	need := math.Ceil(square((z(1-f.alpha) + z(power)) * f.sd / distance))
+	need := math.Ceil(square((z(1-f.part) + z(power)) * f.sd / distance))
 	need = math.Max(need, float64(f.needs()))
 	if need-f.n > mostRuns {
 		return 0

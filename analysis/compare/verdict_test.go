@@ -3,10 +3,11 @@ package compare
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
-var latency = Metric{Name: "latency p50", Unit: "seconds", Margin: LatencyMargin}
+var latency = Metric{Name: "latency p50", Unit: "seconds", Margin: 0.05}
 
 // ten runs around a value, with a scatter of about 1 %.
 func runsAround(centre float64, shape ...float64) []float64 {
@@ -18,8 +19,8 @@ func runsAround(centre float64, shape ...float64) []float64 {
 }
 
 func TestVerdicts(t *testing.T) {
-	rate := Metric{Name: "highest rate", Unit: "rps", Margin: RateMargin, Higher: true}
-	errors := Metric{Name: "error ratio", Unit: "ratio", Margin: ErrorMargin, Absolute: true}
+	rate := Metric{Name: "highest rate", Unit: "rps", Margin: 0.05, Higher: true}
+	errors := Metric{Name: "error ratio", Unit: "ratio", Margin: 0.001, Absolute: true}
 	zeros := make([]float64, 10)
 	for _, test := range []struct {
 		name   string
@@ -211,5 +212,52 @@ func TestFalseAlarmsOfLooks(t *testing.T) {
 	}
 	if most := 0.05 + 3*math.Sqrt(0.05*0.95/series); float64(alarms)/series > most {
 		t.Errorf("%d alarms in %d", alarms, series)
+	}
+}
+
+// A change of the scatter is none of the middle, and is told of pairs as well, whose
+// sides share what the machine does.
+func TestPairsWithMoreScatter(t *testing.T) {
+	random := rand.New(rand.NewPCG(23, 0))
+	for _, test := range []struct {
+		name string
+		more float64
+		want Verdict
+	}{{"the same", 1, Equivalent}, {"six times the scatter", 6, Inconclusive}} {
+		s := Series{Metric: latency}
+		for range 24 {
+			drift := 0.005 * random.NormFloat64()
+			s.Base = append(s.Base, math.Exp(drift+0.005*random.NormFloat64()))
+			s.New = append(s.New, math.Exp(drift+0.005*test.more*random.NormFloat64()))
+		}
+		f := Pairs([]Series{s}, Alpha)[0]
+		if f.Verdict != test.want || test.more > 1 && !strings.Contains(f.Reason, "differ from each other") {
+			t.Errorf("%s: %s: %s (scatter %.3g, p %.3g)", test.name, f.Verdict, f.Reason, f.Scatter, f.scattered)
+		}
+	}
+}
+
+// Where the scatter is the same, it is told to be larger in one of twenty comparisons at
+// most, over all metrics, of runs and of pairs.
+func TestFalseAlarmsOfScatter(t *testing.T) {
+	const comparisons, metrics, runs = 400, 8, 12
+	random := rand.New(rand.NewPCG(22, 0))
+	wide := Metric{Name: "x", Margin: 10}
+	for name, decide := range map[string]func([]Series) []Finding{
+		"runs": Runs, "pairs": func(all []Series) []Finding { return Pairs(all, Alpha) },
+	} {
+		alarms := 0
+		for range comparisons {
+			all := make([]Series, metrics)
+			for m := range all {
+				all[m] = Series{wide, draw(random, runs, 1, 0.02), draw(random, runs, 1, 0.02)}
+			}
+			if !Decided(decide(all)) {
+				alarms++
+			}
+		}
+		if most := 0.05 + 3*math.Sqrt(0.05*0.95/comparisons); float64(alarms)/comparisons > most {
+			t.Errorf("%s: %d alarms in %d", name, alarms, comparisons)
+		}
 	}
 }
