@@ -25,6 +25,7 @@ type abOptions struct {
 	baseStart, afterStart   string
 	pairs                   string // a number, or auto
 	maxTime                 time.Duration
+	together                bool
 	out                     string
 	quiet                   bool
 	rate                    string
@@ -40,7 +41,8 @@ func (a *app) abCommand() *cobra.Command {
 		Long: `ab sends the same load to two systems in turns, A B B A, so that what the machine
 does meanwhile does not favour either, and compares pair by pair. It adds pairs until
 each metric is decided, or the time is up. A pair with a run that is not valid is
-measured again.
+measured again. With --together both sides of a pair are measured at the same time, as
+a canary is: what disturbs then disturbs both alike, and they disturb each other alike.
 
 A side is a URL, a scenario with a target or with a lab (two DestinationRules are two
 scenarios; two Envoy binaries are --base-envoy and --new-envoy), or a shell command
@@ -56,6 +58,7 @@ Exit code: 0 nothing regressed, 3 something did, 4 not valid.`,
 		Example: `  sailplan ab --base http://127.0.0.1:8080/ --new http://127.0.0.1:8081/ --rate 2000/s
   sailplan ab --base old.yaml --new new.yaml --pairs 12
   sailplan ab --base lab.yaml --new lab.yaml --base-envoy envoy-1.39 --new-envoy envoy-1.40
+  sailplan ab --base http://gateway-old:80/ --new http://gateway-new:80/ --rate 500/s --together
   sailplan ab --base http://127.0.0.1:8080/ --new http://127.0.0.1:8080/ \
     --base-start './server-old -port 8080' --new-start './server-new -port 8080'`,
 		Args: args(cobra.NoArgs),
@@ -70,6 +73,7 @@ Exit code: 0 nothing regressed, 3 something did, 4 not valid.`,
 	f.StringVar(&o.baseStart, "base-start", "", "shell `COMMAND` that is the base; it runs while the base is measured")
 	f.StringVar(&o.afterStart, "new-start", "", "shell `COMMAND` that is the new side")
 	f.StringVar(&o.pairs, "pairs", "auto", "how many pairs, or auto: until each metric is decided")
+	f.BoolVar(&o.together, "together", false, "measure both sides of a pair at the same time instead of in turns")
 	f.DurationVar(&o.maxTime, "max-time", 20*time.Minute, "begin no pair that would end later than this")
 	f.StringVar(&o.rate, "rate", "", "requests a second, instead of the scenarios' (default 100/s for a URL)")
 	f.DurationVar(&o.duration, "duration", 0, "of each run, instead of the scenarios' (default 10s for a URL)")
@@ -94,6 +98,9 @@ func (a *app) ab(c *cobra.Command, o abOptions) error {
 	if o.base == "" || o.after == "" {
 		return usage(errors.New("both --base and --new are needed\nsee `sailplan ab --help`"))
 	}
+	if o.together && o.baseStart != "" && o.afterStart != "" && o.base == o.after {
+		return usage(errors.New("--together starts both sides at once, so their commands need different addresses in --base and --new"))
+	}
 	s := a.streams(o.outputOptions)
 	tty, width := terminalOf(s.progress)
 	view := live.New(s.progress, live.Options{Terminal: tty, Width: width, Quiet: o.quiet, Now: time.Now})
@@ -106,6 +113,10 @@ func (a *app) ab(c *cobra.Command, o abOptions) error {
 	if err != nil {
 		return err
 	}
+	// Only one of two phases at the same time is shown while it goes.
+	if o.together {
+		base.Options.Observer = besides{view}
+	}
 	after, err := a.side(c, o, "new", o.after, o.afterEnvoy, o.afterStart, view)
 	if err != nil {
 		return err
@@ -115,7 +126,7 @@ func (a *app) ab(c *cobra.Command, o abOptions) error {
 		note = func(string) {}
 	}
 	judge := &pairJudge{note: note, planned: planned, began: time.Now(), most: o.maxTime, margins: margins}
-	ending, err := experiment.AB(c.Context(), experiment.ABOptions{Dir: dir, Base: base, New: after, More: judge.more, Pair: judge.pair})
+	ending, err := experiment.AB(c.Context(), experiment.ABOptions{Dir: dir, Base: base, New: after, Together: o.together, More: judge.more, Pair: judge.pair})
 	view.Close()
 	if errors.Is(err, experiment.ErrDirExists) {
 		return usage(err)
@@ -180,6 +191,12 @@ func (a *app) side(c *cobra.Command, o abOptions, name, what, envoy, start strin
 	}
 	return side, err
 }
+
+// besides observes a run without showing its phase while it goes.
+type besides struct{ *live.View }
+
+func (besides) PhaseStart(int, scenarios.Phase) {}
+func (besides) Tick(record.Tick)                {}
 
 // pairJudge decides whether further pairs are worth it.
 type pairJudge struct {

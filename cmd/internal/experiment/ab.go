@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis/compare"
@@ -27,34 +28,80 @@ type Side struct {
 type ABOptions struct {
 	Dir       string // each run gets a folder in it
 	Base, New Side
+	// Together measures the sides of a pair at the same time instead of in turns: what
+	// the machine does then meets both in the same instants.
+	Together bool
 	// More is asked before each pair, with how many there are; it returns false to end.
 	More func(pairs int) bool
 	// Pair is told after each pair where its runs are.
 	Pair func(pair int, base, after string)
 }
 
-// AB measures two sides in turns, A B B A, until More says that it is enough. It returns
-// how the first run ended that did not come to its end, and why.
+// AB measures two sides in turns, A B B A, or together, until More says that it is
+// enough. It returns how the first run ended that did not come to its end, and why.
 func AB(ctx context.Context, o ABOptions) (record.Ending, error) {
 	if err := checkDir(o.Dir); err != nil {
 		return record.EndedFailed, err
 	}
 	for pair := 0; o.More(pair); pair++ {
-		order := []Side{o.Base, o.New}
-		if !compare.BaseFirst(pair) {
-			order = []Side{o.New, o.Base}
+		measure := o.inTurns
+		if o.Together {
+			measure = o.atOnce
 		}
-		for _, side := range order {
-			// The same arrivals on both sides of a pair, others in the next one.
-			side.Options.Scenario.Seed += uint64(pair)
-			side.Options.Dir = pairDir(o.Dir, pair, side.Name)
-			if ending, err := side.measure(ctx); err != nil || ending != record.EndedDone {
-				return ending, wrapSide(err, side.Name, pair)
-			}
+		if ending, err := measure(ctx, pair); err != nil || ending != record.EndedDone {
+			return ending, err
 		}
 		o.Pair(pair, pairDir(o.Dir, pair, o.Base.Name), pairDir(o.Dir, pair, o.New.Name))
 	}
 	return record.EndedDone, nil
+}
+
+// inTurns measures one side of a pair after the other.
+func (o ABOptions) inTurns(ctx context.Context, pair int) (record.Ending, error) {
+	order := []Side{o.Base, o.New}
+	if !compare.BaseFirst(pair) {
+		order = []Side{o.New, o.Base}
+	}
+	for _, side := range order {
+		// The same arrivals on both sides of a pair, others in the next one.
+		side.Options.Scenario.Seed += uint64(pair)
+		side.Options.Dir = pairDir(o.Dir, pair, side.Name)
+		if ending, err := side.measure(ctx); err != nil || ending != record.EndedDone {
+			return ending, wrapSide(err, side.Name, pair)
+		}
+	}
+	return record.EndedDone, nil
+}
+
+// atOnce measures both sides of a pair at the same time. When one fails, the other is
+// ended, too.
+func (o ABOptions) atOnce(ctx context.Context, pair int) (record.Ending, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	sides := [2]Side{o.Base, o.New}
+	var endings [2]record.Ending
+	var errs [2]error
+	first := make(chan int, len(sides)) // that did not come to its end
+	var running sync.WaitGroup
+	for i, side := range sides {
+		// Other arrivals on each side: the same ones would come in a fixed order, and
+		// who always comes second finds the caches warm.
+		side.Options.Scenario.Seed += uint64(len(sides)*pair + i)
+		side.Options.Dir = pairDir(o.Dir, pair, side.Name)
+		running.Go(func() {
+			if endings[i], errs[i] = side.measure(ctx); errs[i] != nil || endings[i] != record.EndedDone {
+				first <- i
+				cancel(fmt.Errorf("%s did not come to its end", side.Name))
+			}
+		})
+	}
+	running.Wait()
+	select {
+	case i := <-first:
+		return endings[i], wrapSide(errs[i], sides[i].Name, pair)
+	default:
+		return record.EndedDone, nil
+	}
 }
 
 func wrapSide(err error, side string, pair int) error {
