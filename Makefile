@@ -67,6 +67,16 @@ bench: ## run the benchmarks that match BENCH, each for BENCHTIME (1s)
 evidence: build ## repeat quick sizings of many labs for docs/accuracy.md and docs/sizing.md (an hour, on a quiet machine)
 	$(GO) run ./cmd/evidence -binary bin/sailplan -accuracy docs/accuracy.md -sizing docs/sizing.md
 
+# It goes on from the comparisons that are in the raw results, and can be called with
+# a TIME, so that it can be made in pieces.
+TIME ?= 1h
+.PHONY: evidence-regressions
+evidence-regressions: build ## find 5 % in CPU, 10 % in latency, and nothing in nothing, for docs/regressions.md (50 minutes, on a quiet machine)
+	@mkdir -p bin; $(GO) build -o bin/evidence ./cmd/evidence
+	bin/evidence -binary bin/sailplan -regressions docs/regressions.md -raw cmd/evidence/results/regressions.jsonl -at-most $(TIME) \
+		-envoy "$${SAILPLAN_ENVOY:-$$(bin/sailplan lab install)}" \
+		-older "$$(bin/sailplan lab install --release 1.39.3),$$(bin/sailplan lab install --release 1.36.4)"
+
 # What Debian packages comes from there, the rest through the package managers of
 # their languages; a peer that can't be had is left out, and the page says so.
 PEERS := $(CURDIR)/bin/peers

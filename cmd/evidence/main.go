@@ -1,7 +1,8 @@
 // Command evidence runs what takes too long for the tests, on the built binary
 // and as a user would, and writes what came out as tables into the docs:
 // docs/sizing.md says what repeated sizings of one lab find, docs/accuracy.md what
-// is forecast for many from low load, and what is then found.
+// is forecast for many from low load, and what is then found, docs/regressions.md
+// which changes for the worse comparisons find.
 package main
 
 import (
@@ -23,20 +24,35 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 3 && os.Args[1] == asEnvoy {
+		err := becomeEnvoy(os.Args[2], os.Args[3], os.Args[4:])
+		fmt.Fprintln(os.Stderr, "evidence, as Envoy:", err)
+		os.Exit(1)
+	}
 	binary := flag.String("binary", "bin/sailplan", "the built sailplan")
 	sizing := flag.String("sizing", "", "page for the table of repeated sizings; empty: they are not run")
 	accuracy := flag.String("accuracy", "", "page for the table of forecasts; empty: they are not made")
 	only := flag.String("only", "", "of the forecasts only these configurations, with commas between; their table goes to standard output")
 	runs := flag.Int("runs", 3, "sizings of each configuration")
 	keep := flag.String("keep", "", "folder that keeps the run directories, and in which those that are there already are not run again; empty: they are removed")
+	var r regressions
+	flag.StringVar(&r.page, "regressions", "", "page for the table of comparisons")
+	flag.StringVar(&r.raw, "raw", "", "file that keeps the raw results of comparisons; those that are in it are not made again. Empty: none are made")
+	flag.StringVar(&r.envoy, "envoy", "", "the Envoy that comparisons are made with")
+	older := flag.String("older", "", "older Envoys that are compared with it as a canary would be, with commas between")
+	flag.DurationVar(&r.most, "at-most", time.Hour, "begin no comparison that would end later; the next call goes on")
 	flag.Parse()
-	if err := run(*binary, *sizing, *accuracy, *only, *runs, *keep); err != nil {
+	if *older != "" {
+		r.older = strings.Split(*older, ",")
+	}
+	r.binary = *binary
+	if err := run(*binary, *sizing, *accuracy, *only, *runs, *keep, r); err != nil {
 		fmt.Fprintln(os.Stderr, "evidence:", err)
 		os.Exit(1)
 	}
 }
 
-func run(binary, sizing, accuracy, only string, runs int, keep string) error {
+func run(binary, sizing, accuracy, only string, runs int, keep string, r regressions) error {
 	dir := keep
 	if dir == "" {
 		temporary, err := os.MkdirTemp("", "sailplan-evidence-*")
@@ -52,7 +68,13 @@ func run(binary, sizing, accuracy, only string, runs int, keep string) error {
 		}
 	}
 	if accuracy != "" {
-		return writeAccuracy(binary, dir, accuracy, only, runs)
+		if err := writeAccuracy(binary, dir, accuracy, only, runs); err != nil {
+			return err
+		}
+	}
+	if r.raw != "" {
+		r.keep = dir
+		return r.measure()
 	}
 	return nil
 }
