@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
+	"github.com/sailplan-io/sailplan/analysis/quantity"
+	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
@@ -155,4 +158,40 @@ func policyValue(r *record.Record, field string) string {
 		}
 	}
 	return "not set"
+}
+
+// What the generator itself costs may differ by this share without a warning.
+const speedMargin = 0.05
+
+// machineSpeed warns when a request cost the generator more on one side than on the
+// other: the program is the same, so the machine was not. Empty: it was.
+func machineSpeed(base, after []*record.Record) string {
+	a, b := generatorCosts(base), generatorCosts(after)
+	if len(a) == 0 || len(b) == 0 {
+		return ""
+	}
+	shift := stat.Shift(a, b, stat.Confidence)
+	by := math.Expm1(shift.Value)
+	known := shift.Low > 0 || shift.High < 0 || len(a)+len(b) == 2
+	if !known || math.Abs(by) < speedMargin {
+		return ""
+	}
+	return fmt.Sprintf("a request cost the generator itself %s CPU time on the new side, so the machine was not equally fast, and times and CPU may differ by as much without a cause in what is compared", quantity.SignedPercent(by))
+}
+
+// generatorCosts are the logarithms of the generator's CPU seconds a request, one a run.
+func generatorCosts(runs []*record.Record) []float64 {
+	var costs []float64
+	for _, rec := range runs {
+		cost := math.NaN()
+		for _, p := range rec.Data {
+			if p.Spec.Kind == scenarios.KindLoad && p.Counts.Sent > 0 {
+				cost = p.Generator.CPUSeconds / float64(p.Counts.Sent)
+			}
+		}
+		if cost > 0 {
+			costs = append(costs, math.Log(cost))
+		}
+	}
+	return costs
 }

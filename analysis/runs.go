@@ -25,6 +25,7 @@ type Comparison struct {
 	Paired        bool              `json:"paired"`
 	Findings      []compare.Finding `json:"findings"`
 	Differences   []Difference      `json:"differences"` // beside what was measured
+	Consistency   []Consistency     `json:"consistency"` // of what is no number
 	Warnings      []string          `json:"warnings"`
 }
 
@@ -60,6 +61,9 @@ var ErrOtherScenario = errors.New("the runs are not of the same scenario")
 type Pairing struct {
 	Paired bool // those of the same index were measured in turns
 	Looks  bool // this is one of the looks at which pairs are added or not
+	// Restored says that the new side is to be what the base was: routing, statuses and
+	// telemetry, too.
+	Restored bool
 }
 
 // CompareRuns compares two sets of runs of the same scenario. Runs that are not valid
@@ -69,7 +73,7 @@ type Pairing struct {
 // differs in words.
 func CompareRuns(base, after []*record.Record, margins map[string]float64, pairing Pairing) (Comparison, error) {
 	paired := pairing.Paired
-	c := Comparison{FormatVersion: ResultFormatVersion, Paired: paired, Findings: []compare.Finding{}, Warnings: []string{}}
+	c := Comparison{FormatVersion: ResultFormatVersion, Paired: paired, Findings: []compare.Finding{}, Consistency: []Consistency{}, Warnings: []string{}}
 	if len(base) == 0 || len(after) == 0 {
 		return c, errors.New("comparing runs: a side has none")
 	}
@@ -104,8 +108,26 @@ func CompareRuns(base, after []*record.Record, margins map[string]float64, pairi
 			c.fromSeconds(old, fresh)
 		}
 	}
+	c.Consistency = consistencies(counted(base, c.Base), counted(after, c.New), float64(allowed.ErrorRatio))
+	if warning := machineSpeed(counted(base, c.Base), counted(after, c.New)); warning != "" && !paired {
+		c.Warnings = append(c.Warnings, warning)
+	}
 	c.settle()
+	if pairing.Restored {
+		c.settleRestored()
+	}
 	return c, nil
+}
+
+// counted returns the runs that count.
+func counted(runs []*record.Record, refs []ComparedRun) []*record.Record {
+	var out []*record.Record
+	for i, ref := range refs {
+		if ref.Used {
+			out = append(out, runs[i])
+		}
+	}
+	return out
 }
 
 func sideName(isBase bool) string {

@@ -35,6 +35,7 @@ func Comparison(c analysis.Comparison) Document {
 	}
 	d.add(answer)
 	d.add(findingsSection(c.Findings))
+	d.add(consistencySection(c))
 	d.add(environmentSection(c.Differences))
 	d.add(findingChecks(c.Findings))
 	return d
@@ -43,7 +44,7 @@ func Comparison(c analysis.Comparison) Document {
 // canary is what an outcome means for an upgrade under way.
 func canary(o analysis.Outcome) string {
 	switch o {
-	case analysis.Regression:
+	case analysis.Regression, analysis.NotRestored:
 		return "roll back"
 	case analysis.NothingRegressed:
 		return "promote"
@@ -75,6 +76,8 @@ func comparisonVerdict(c analysis.Comparison) Verdict {
 		v.Level, v.Status, v.Text = Bad, Failed, "Regressed"
 	case analysis.NothingRegressed:
 		v.Level, v.Status, v.Text = Good, Passed, "Nothing regressed"
+	case analysis.NotRestored:
+		v.Level, v.Status, v.Text = Bad, Failed, "Not restored"
 	case analysis.Undecided:
 		v.Level, v.Status, v.Text = Warning, Unknown, "Inconclusive"
 	default:
@@ -159,6 +162,26 @@ func valueIn(v float64, unit string) string {
 		return quantity.Percent(v)
 	}
 	return quantity.Number(v)
+}
+
+// consistencySection says what is no number: who answered, how, and what is told of the
+// components.
+func consistencySection(c analysis.Comparison) Section {
+	t := Table{Columns: []Column{{Title: "As before"}, {Title: "Verdict", Strong: true}, {Title: "Base"}, {Title: "New"}, {Title: "Why", Prose: true}}}
+	for _, each := range c.Consistency {
+		level, verdict := Info, "consistent"
+		if !each.Consistent {
+			level, verdict = Warning, "not consistent"
+			if c.Outcome == analysis.NotRestored {
+				level = Bad
+			}
+		}
+		t.Rows = append(t.Rows, Row{Level: level, Cells: []string{each.What, verdict, orAbsent(each.Base), orAbsent(each.New), each.Reason}})
+	}
+	if len(t.Rows) == 0 {
+		return Section{}
+	}
+	return Section{Title: "Routing, statuses, telemetry", Blocks: []Block{t}}
 }
 
 func environmentSection(differences []analysis.Difference) Section {

@@ -125,7 +125,7 @@ func (a *app) ab(c *cobra.Command, o abOptions) error {
 	if o.quiet {
 		note = func(string) {}
 	}
-	judge := &pairJudge{note: note, planned: planned, began: time.Now(), most: o.maxTime, margins: margins}
+	judge := &pairJudge{note: note, planned: planned, began: time.Now(), most: o.maxTime, margins: margins, restored: o.restored}
 	ending, err := experiment.AB(c.Context(), experiment.ABOptions{Dir: dir, Base: base, New: after, Together: o.together, More: judge.more, Pair: judge.pair})
 	view.Close()
 	if errors.Is(err, experiment.ErrDirExists) {
@@ -205,6 +205,7 @@ type pairJudge struct {
 	began       time.Time
 	most        time.Duration
 	margins     map[string]float64
+	restored    bool
 	base, after []*record.Record
 	longest     time.Duration // of a pair
 	pairBegan   time.Time
@@ -283,5 +284,5 @@ func (j *pairJudge) compare() (analysis.Comparison, error) {
 	if n == 0 {
 		return analysis.Comparison{}, errors.New("no pair was measured")
 	}
-	return analysis.CompareRuns(j.base[:n], j.after[:n], j.margins, analysis.Pairing{Paired: true, Looks: j.planned == 0})
+	return analysis.CompareRuns(j.base[:n], j.after[:n], j.margins, analysis.Pairing{Paired: true, Looks: j.planned == 0, Restored: j.restored})
 }

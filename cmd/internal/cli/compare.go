@@ -25,13 +25,15 @@ type verdictOptions struct {
 	html         string
 	inconclusive string
 	margins      []string
+	restored     bool
 }
 
 func (o *verdictOptions) flags(c *cobra.Command) {
 	o.outputOptions.flags(c)
 	c.Flags().StringVar(&o.html, "html", "", "write an HTML report to `FILE`")
 	c.Flags().StringVar(&o.inconclusive, "inconclusive", "pass", "what the exit code says when nothing regressed but not everything is known: pass (0) or fail (3)")
-	c.Flags().StringArrayVar(&o.margins, "margin", nil, "`METRIC=PERCENT` up to which a change does not matter, as 'latency p99=15%'; can be repeated")
+	c.Flags().BoolVar(&o.restored, "restored", false, "the new side has to be what the base was: routing, statuses and telemetry count, too")
+	c.Flags().StringArrayVar(&o.margins, "margin", nil, "`METRIC=PERCENT` up to which a change does not matter, as 'latency p99=15%'; instead of the scenario's; can be repeated")
 }
 
 // check reads the flags' values.
@@ -64,14 +66,19 @@ margin, or whether these runs cannot tell.
 A run is one measurement, however long it lasts: four runs a side are the fewest
 with which anything small can be told, ten are good. With two arguments the first is
 the base; with more, -- stands between the sides. Runs that are not valid are left
-out and named.
+out and named. Margins are those of the scenario of the last new run.
+
+With --restored the new runs were made after a rollback or a restore, and the base
+before what is undone: which backends answer, with which statuses, and which metrics
+components have must be as they were as well.
 
 Exit code: 0 nothing regressed, 3 something did, 4 no valid runs, 2 runs that cannot
 be compared.`,
 		Example: `  sailplan compare runs/main runs/pull-request
   sailplan compare main-1 main-2 main-3 main-4 -- new-1 new-2 new-3 new-4
   sailplan compare runs/main runs/new --markdown comment.md --inconclusive=fail
-  sailplan compare runs/main runs/new --margin 'latency p99=15%'`,
+  sailplan compare runs/main runs/new --margin 'latency p99=15%'
+  sailplan compare runs/before runs/after-rollback --restored`,
 		Args: args(cobra.MinimumNArgs(2)),
 		RunE: func(c *cobra.Command, given []string) error {
 			margins, err := o.check()
@@ -90,7 +97,7 @@ be compared.`,
 			if err != nil {
 				return err
 			}
-			comparison, err := analysis.CompareRuns(old, fresh, margins, analysis.Pairing{})
+			comparison, err := analysis.CompareRuns(old, fresh, margins, analysis.Pairing{Restored: o.restored})
 			if err != nil {
 				return usage(err)
 			}
@@ -184,7 +191,7 @@ func (a *app) tellComparison(c analysis.Comparison, o verdictOptions) error {
 	}
 	a.annotate(c, s)
 	switch c.Outcome {
-	case analysis.Regression:
+	case analysis.Regression, analysis.NotRestored:
 		return exitError{code: exitNo}
 	case analysis.Invalid:
 		return exitError{code: exitInvalid}
