@@ -14,8 +14,12 @@ import (
 func meshConfigs(objects []Object) []block {
 	var found []block
 	add := func(o Object, keys ...string) {
-		if node := lookup(o.root, keys...); node != nil {
-			found = append(found, block{o.document, node})
+		config := block{o.document, o.root}
+		for _, key := range keys {
+			config = config.child(key)
+		}
+		if config.node != nil {
+			found = append(found, config)
 		}
 	}
 	for _, o := range objects {

@@ -15,7 +15,7 @@ import (
 // validation demands of its values, and returns warnings about what Istio
 // accepts without effect.
 func (p *parser) check(object Object) scenarios.Errors {
-	document := object.fields.whole.document
+	document := object.document
 	c := checker{parser: p, document: document}
 	if scalar(object.spec, "host") == "" {
 		p.fail(document, object.spec, "spec.host", "", "is missing")

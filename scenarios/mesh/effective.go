@@ -51,10 +51,10 @@ func EffectiveFor(objects []Object, host, subset string, port uint32) (Policy, e
 	policy.Host, policy.Subset, policy.Port = scalar(first.spec, "host"), subset, port
 	policy.Notes = notes
 
-	top := block{document: first.fields.whole.document}
+	top := block{document: first.document}
 	for _, rule := range rules {
 		if node := lookup(rule.spec, "trafficPolicy"); node != nil && top.node == nil {
-			top = block{rule.fields.whole.document, node}
+			top = block{rule.document, node}
 		}
 	}
 	chosen, _ := blocksOf(top, port)
@@ -147,7 +147,7 @@ func subsetPolicy(rules []Object, name string) (block, error) {
 		}
 		for _, subset := range subsets.Content {
 			if scalar(subset, "name") == name {
-				return block{rule.fields.whole.document, lookup(subset, "trafficPolicy")}, nil
+				return block{rule.document, lookup(subset, "trafficPolicy")}, nil
 			}
 			names = append(names, scalar(subset, "name"))
 		}

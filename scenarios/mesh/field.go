@@ -26,25 +26,30 @@ type whole struct {
 	document scenarios.Document
 	root     *yaml.Node
 	text     Field // that the YAML is in; the zero Field: none
+	top, at  Field // of an object: all of it, and its spec
 }
 
 // Root returns the whole object.
-func (o Object) Root() Field { return o.fields.root }
-
-// Spec returns the field spec of the object, and follows the keys downwards from it.
-func (o Object) Spec(keys ...string) Field { return o.fields.spec.Get(keys...) }
-
-// fields are where one enters an object.
-type fields struct {
-	whole      whole
-	root, spec Field
+func (o Object) Root() Field {
+	if o.whole == nil {
+		return Field{}
+	}
+	return o.top
 }
 
-func fieldsOf(document scenarios.Document, root *yaml.Node) *fields {
-	f := &fields{whole: whole{document: document, root: root}}
-	f.root = Field{within: &f.whole, node: root, at: root}
-	f.spec = f.root.get("spec")
-	return f
+// Spec returns the field spec of the object, and follows the keys downwards from it.
+func (o Object) Spec(keys ...string) Field {
+	if o.whole == nil {
+		return Field{}.Get(keys...)
+	}
+	return o.at.Get(keys...)
+}
+
+func wholeOf(document scenarios.Document, root *yaml.Node) *whole {
+	w := &whole{document: document, root: root}
+	w.top = Field{within: w, node: root, at: root}
+	w.at = w.top.get("spec")
+	return w
 }
 
 // Get follows the keys downwards. A value that is null counts as missing, as it

@@ -40,8 +40,8 @@ type Object struct {
 	// Faults are what Read found in the object that does not fit its kind.
 	Faults []Fault
 
-	spec   *yaml.Node
-	fields *fields
+	spec *yaml.Node
+	*whole
 }
 
 // Fault is a place in an object that does not fit its kind.
@@ -119,7 +119,7 @@ func (p *parser) object(document scenarios.Document, root *yaml.Node) {
 		p.fail(document, root, "", "", "expected a Kubernetes object, found %s", describe(root))
 		return
 	}
-	object := Object{File: document.Name, Line: root.Line, spec: lookup(root, "spec"), fields: fieldsOf(document, root)}
+	object := Object{File: document.Name, Line: root.Line, spec: lookup(root, "spec"), whole: wholeOf(document, root)}
 	object.Kind = p.text(document, root, "kind")
 	object.APIVersion = p.text(document, root, "apiVersion")
 	if p.all && object.Kind == "" && object.APIVersion == "" || p.all && object.APIVersion == "" && lookup(root, "metadata") == nil {

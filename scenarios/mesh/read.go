@@ -43,6 +43,9 @@ func NewReader() *Reader {
 	return &Reader{kinds(), &shapes{map[reflect.Type]*shape{}}}
 }
 
+// Read reads one file by a Reader of its own.
+func Read(name string, data []byte) ([]Object, error) { return NewReader().Read(name, data) }
+
 // Read reads a YAML file of Kubernetes objects and of Helm values for Istio's
 // charts, for an audit: unlike Parse it reads every kind that it knows strictly,
 // and it returns objects with problems together with their Faults. An object of

@@ -52,7 +52,7 @@ func TestReadFindsFaults(t *testing.T) {
 		"a Service with a target by name": {"apiVersion: v1\nkind: Service\nmetadata: {name: a, creationTimestamp: null, annotations: {a: b}}\nspec: {ports: [{port: 80, targetPort: http}], selector: {a: b}}\nstatus: {loadBalancer: {}}\n", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects, err := mesh.NewReader().Read("a.yaml", []byte(test.in))
+			objects, err := mesh.Read("a.yaml", []byte(test.in))
 			if err != nil || len(objects) != 1 {
 				t.Fatalf("got %d objects, error %v; want one", len(objects), err)
 			}
@@ -82,7 +82,7 @@ func TestReadOtherFiles(t *testing.T) {
 		"text":                {"hello", "", "expected a Kubernetes object"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects, err := mesh.NewReader().Read("a.yaml", []byte(test.in))
+			objects, err := mesh.Read("a.yaml", []byte(test.in))
 			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("got error %v, want %q", err, test.err)
 			}
