@@ -60,7 +60,7 @@ type Bench struct {
 // Retries are those of a route.
 type Retries struct {
 	Attempts uint32 // beside the first one
-	On       string // conditions
+	On       string // conditions and statuses, as a VirtualService has them
 	PerTry   time.Duration
 	Timeout  time.Duration // of all attempts together; 0: none
 }
@@ -99,11 +99,18 @@ type Step struct {
 
 // Load is what is sent: arrivals at even distances.
 type Load struct {
-	Rate        float64 // per second, over all clients
-	Poisson     bool    // arrivals at random distances instead
+	Rate        float64  // per second, over all clients
+	Poisson     bool     // arrivals at random distances instead
+	Curve       []RateAt // a rate that changes, in order from 0 to the end; Rate is then its mean
 	Connections int
 	Streams     int // on a connection at most
 	Timeout     time.Duration
+}
+
+// RateAt is the rate at an instant of a step; between two instants it changes evenly.
+type RateAt struct {
+	At   time.Duration
+	Rate float64 // per second
 }
 
 // Point is one look at a bench. What is counted is counted from the start of the
@@ -116,6 +123,7 @@ type Point struct {
 	Shed        float64 `json:"shed"`    // by limits
 	Errors      float64 `json:"errors"`  // answers of 5xx
 	Retries     float64 `json:"retries"` // that were sent
+	Good        float64 `json:"good"`    // answers of 2xx
 	Ejected     float64 `json:"ejected"` // now
 	Ejections   float64 `json:"ejections"`
 	Overflows   float64 `json:"ejectionsOverflow"` // that maxEjectionPercent did not allow

@@ -2,6 +2,9 @@ package lab
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -222,13 +225,25 @@ func (b *configBuilder) defaultRetries() *routev3.RetryPolicy {
 }
 
 // retries are those of a VirtualService, on another host where there is one; nil
-// when there are none.
+// when there are none. As Istio does, statuses among the conditions become a list.
 func (b *configBuilder) retries(r Retries) *routev3.RetryPolicy {
 	if r.Attempts == 0 {
 		return nil
 	}
 	policy := b.defaultRetries()
-	policy.RetryOn, policy.NumRetries, policy.PerTryTimeout = r.On, wrapperspb.UInt32(r.Attempts), positive(r.PerTry)
+	policy.NumRetries, policy.PerTryTimeout = wrapperspb.UInt32(r.Attempts), positive(r.PerTry)
+	var conditions []string
+	for condition := range strings.SplitSeq(r.On, ",") {
+		condition = strings.TrimSpace(condition)
+		if status, err := strconv.ParseUint(condition, 10, 16); err == nil {
+			policy.RetriableStatusCodes = append(policy.RetriableStatusCodes, uint32(status))
+			condition = "retriable-status-codes"
+		}
+		if condition != "" && !slices.Contains(conditions, condition) {
+			conditions = append(conditions, condition)
+		}
+	}
+	policy.RetryOn = strings.Join(conditions, ",")
 	return policy
 }
 

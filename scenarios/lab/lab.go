@@ -71,7 +71,7 @@ type Bench struct {
 // Retries are what a VirtualService says of them.
 type Retries struct {
 	Attempts uint32        // beside the first one; 0: none
-	On       string        // conditions, as Envoy reads them
+	On       string        // conditions and statuses, as a VirtualService has them
 	PerTry   time.Duration // of each attempt; 0: none
 	Timeout  time.Duration // of all of them together; 0: none
 }

@@ -227,8 +227,9 @@ func (a *app) destination(o breakerOptions) (destination, error) {
 		return d, err
 	}
 	known := audit.DestinationOf(files, policy.Host, o.subset, o.port)
-	d.setup = breaker.Setup{Client: policy, Server: policy, Workers: o.workers, Fast: o.fast}
+	d.setup = breaker.Setup{Client: policy, Server: mesh.InboundFor(objects, policy), Workers: o.workers, Fast: o.fast}
 	d.report = breaker.Report{Host: policy.Host, Subset: o.subset, Port: o.port, Workers: o.workers, Fast: o.fast, Notes: policy.Notes}
+	d.route(objects, policy.Host, o.subset)
 	if err := d.endpoints(o, known); err != nil {
 		return d, err
 	}
@@ -243,6 +244,16 @@ func (a *app) destination(o breakerOptions) (destination, error) {
 	d.report.Findings = d.setup.SafeFindings(findingsOf(files, policy.Host, d.setup.Endpoints))
 	d.report.Judgements = d.setup.Judge()
 	return d, nil
+}
+
+// route takes over what a VirtualService says of retries.
+func (d *destination) route(objects []mesh.Object, host, subset string) {
+	route, found := mesh.RouteTo(objects, host, subset)
+	if !found {
+		return
+	}
+	d.setup.Retries = &breaker.Retries{Attempts: route.Attempts.Value, On: route.On.Value, PerTry: route.PerTry.Value, Timeout: route.Timeout.Value}
+	d.report.Notes = append(d.report.Notes, fmt.Sprintf("the route retries %d times (%s) on %s (%s)", route.Attempts.Value, route.Attempts.Source, route.On.Value, route.On.Source))
 }
 
 // faultsOf refuses a DestinationRule that Istio would not take as it is written.

@@ -190,6 +190,9 @@ func (b *bench) send(ctx context.Context, step breaker.Step, facts *breaker.Fact
 	if step.Load.Poisson {
 		phase.Process = scenarios.Poisson
 	}
+	for _, at := range step.Load.Curve {
+		phase.Curve = append(phase.Curve, scenarios.CurvePoint{At: at.At, RPS: at.Rate})
+	}
 	plan := scenarios.Plan{
 		Name: "breaker", Endpoint: b.lab.Endpoint(), Timeout: step.Load.Timeout, Pacing: scenarios.Economical, Seed: b.seed,
 		Connections: scenarios.Connections{Count: step.Load.Connections, StreamsPerConnection: step.Load.Streams, ConnectTimeout: 5 * time.Second},

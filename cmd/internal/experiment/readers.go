@@ -146,6 +146,7 @@ func pointOf(now, first readout, at time.Duration) breaker.Point {
 		Shed:        rose["upstream_rq_active_overflow"] + rose["upstream_rq_pending_overflow"],
 		Errors:      rose["upstream_rq_5xx"],
 		Retries:     rose["upstream_rq_retry"],
+		Good:        rose["upstream_rq_2xx"],
 		Ejected:     gauges["outlier_detection.ejections_active"],
 		Ejections:   rose["outlier_detection.ejections_enforced_total"],
 		Overflows:   rose["outlier_detection.ejections_overflow"],
