@@ -117,6 +117,20 @@ func objectsOf(result analysis.Result) ([]object, error) {
 			}
 			objects = append(objects, o)
 		}
+		if c.Connections != nil && c.Connections.MaxSeconds > 0 && c.Replicas != nil {
+			o, err := connectionLifetime(c, name)
+			if err != nil {
+				return nil, fmt.Errorf("lifetime of connections to %q: %w", c.Name, err)
+			}
+			objects = append(objects, o)
+		}
+		o, ok, err := helmValues(c, name, result.Staged)
+		if err != nil {
+			return nil, fmt.Errorf("values of %q: %w", c.Name, err)
+		}
+		if ok {
+			objects = append(objects, o)
+		}
 	}
 	if result.ConnectionPool != nil {
 		o, err := destinationRule(*result.ConnectionPool, result.Staged)

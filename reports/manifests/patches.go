@@ -47,7 +47,7 @@ func resources(c analysis.Component, name string, staged []analysis.Staged) (obj
 		o.comments = append(o.comments, concurrency(&patch, c)...)
 		o.comments = append(o.comments, comment{
 			"spec/template/metadata/annotations",
-			reason + " All of them together: as soon as one is set, the mesh-wide requests and limits no longer hold for this pod, so what is not here is not limited.",
+			reason + " All four together: as soon as one is set, the mesh-wide requests and limits no longer hold for this pod." + asUsual(requests, limits),
 		})
 	} else {
 		patch.Spec.Template.Spec.Containers = []corev1.Container{{
@@ -145,23 +145,64 @@ func rollout(c analysis.Component, name string) object {
 	return o
 }
 
-func sidecarAnnotations(requests, limits corev1.ResourceList) map[string]string {
-	annotations := map[string]string{}
-	for _, of := range []struct {
-		name string
-		list corev1.ResourceList
-		what corev1.ResourceName
-	}{
-		{annotation.SidecarProxyCPU.Name, requests, corev1.ResourceCPU},
-		{annotation.SidecarProxyMemory.Name, requests, corev1.ResourceMemory},
-		{annotation.SidecarProxyCPULimit.Name, limits, corev1.ResourceCPU},
-		{annotation.SidecarProxyMemoryLimit.Name, limits, corev1.ResourceMemory},
-	} {
-		if quantity, ok := of.list[of.what]; ok {
-			annotations[of.name] = quantity.String()
+// sidecarSetting is an annotation of a sidecar's pod with what it sets.
+type sidecarSetting struct {
+	name        string
+	what        corev1.ResourceName
+	limit       bool
+	value       resource.Quantity
+	recommended bool // and not Istio's own
+}
+
+// sidecarSettings are all four: setting one of them alone takes the others away.
+func sidecarSettings(requests, limits corev1.ResourceList) []sidecarSetting {
+	usualRequests, usualLimits := usual()
+	all := []sidecarSetting{
+		{name: annotation.SidecarProxyCPU.Name, what: corev1.ResourceCPU},
+		{name: annotation.SidecarProxyMemory.Name, what: corev1.ResourceMemory},
+		{name: annotation.SidecarProxyCPULimit.Name, what: corev1.ResourceCPU, limit: true},
+		{name: annotation.SidecarProxyMemoryLimit.Name, what: corev1.ResourceMemory, limit: true},
+	}
+	for i := range all {
+		s := &all[i]
+		list, otherwise := requests, usualRequests
+		if s.limit {
+			list, otherwise = limits, usualLimits
+		}
+		if s.value, s.recommended = list[s.what]; !s.recommended {
+			s.value = otherwise[s.what]
+			if request, has := requests[s.what]; s.limit && has && request.Cmp(s.value) > 0 {
+				s.value = request // a limit below the request is refused
+			}
+			if limit, has := limits[s.what]; !s.limit && has && limit.Cmp(s.value) < 0 {
+				s.value = limit
+			}
 		}
 	}
+	return all
+}
+
+func sidecarAnnotations(requests, limits corev1.ResourceList) map[string]string {
+	annotations := map[string]string{}
+	for _, s := range sidecarSettings(requests, limits) {
+		annotations[s.name] = s.value.String()
+	}
 	return annotations
+}
+
+// asUsual names those that nothing is recommended for.
+func asUsual(requests, limits corev1.ResourceList) string {
+	var names []string
+	for _, s := range sidecarSettings(requests, limits) {
+		if !s.recommended {
+			_, name, _ := strings.Cut(s.name, "/")
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " Nothing is recommended for " + strings.Join(names, ", ") + ": that is Istio's own value; put in yours if the mesh has another."
 }
 
 // resourceList reads quantities; what is empty is left out.

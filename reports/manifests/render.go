@@ -54,6 +54,9 @@ func render(o object, header []string) ([]byte, error) {
 			out.WriteString("# " + wrapped + "\n")
 		}
 	}
+	if first := document.Content[0].Content; len(first) > 0 && first[0].HeadComment != "" {
+		out.WriteString("\n") // it would look like a part of the header
+	}
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
 	if err := encoder.Encode(&document); err != nil {
