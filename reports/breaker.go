@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis/breaker"
@@ -85,6 +86,9 @@ func Breaker(r breaker.Report) Document {
 }
 
 func breakerEvidence(r breaker.Report) string {
+	if r.Target != "" {
+		return "The running system at " + r.Target + ": its client's Envoy, without faults and within the rate that was allowed."
+	}
 	return fmt.Sprintf("Real Envoy %s on this machine, %s and %s each, in front of the lab's test service. An Istio proxy with telemetry costs more, and trips at the same limits.",
 		r.Envoy, counted(r.Endpoints, "endpoint"), counted(r.Workers, "worker thread"))
 }
@@ -105,6 +109,12 @@ func breakerVerdict(r breaker.Report) Verdict {
 	case unknown > 0:
 		v.Level, v.Status = Warning, Unknown
 		v.Text = fmt.Sprintf("%d of %s could not be measured, the others passed", unknown, what)
+	}
+	if r.Incomplete != "" {
+		if v.Level != Bad {
+			v.Level, v.Status, v.Text = Warning, Unknown, "Not all trials were made"
+		}
+		v.Detail = endSentence(r.Incomplete)
 	}
 	for _, t := range r.All() {
 		if t.Verdict == breaker.Fail {
@@ -128,12 +138,12 @@ func trialStatus(v breaker.Verdict) Status {
 // resultSection has what was expected and what was observed, one by one.
 func resultSection(title, column string, results []breaker.Result) Section {
 	t := Table{Columns: []Column{{Title: column, Strong: true}, {Title: "Verdict"}, {Title: "What", Prose: true}}}
-	for _, trial := range results {
+	for i, trial := range results {
 		status := trialStatus(trial.Verdict)
 		add := func(continues bool, cells ...string) {
 			t.Rows = append(t.Rows, Row{Level: status.Level(), Continues: continues, Cells: cells})
 		}
-		name := trial.Name
+		name := fmt.Sprintf("%d. %s", i+1, trial.Name)
 		if trial.Limit != nil {
 			name += fmt.Sprintf(" (%v)", trial.Limit)
 		}
@@ -193,12 +203,12 @@ func timelineSection(r breaker.Report) Section {
 	errors := Line{Name: "answers of 5xx", Color: colorSecond}
 	ejected := Line{Name: "endpoints ejected", Color: colorFirst}
 	var markers []Marker
-	for _, trial := range r.Trials {
+	for i, trial := range r.Trials {
 		if len(trial.Timeline) == 0 {
 			continue
 		}
 		points := thinned(trial.Timeline)
-		markers = append(markers, marker(trial.Name, points[0].Seconds))
+		markers = append(markers, marker(strconv.Itoa(i+1), points[0].Seconds))
 		for i, p := range points {
 			inFlight.Points = append(inFlight.Points, bare(p.Seconds, p.InFlight))
 			waiting.Points = append(waiting.Points, bare(p.Seconds, p.Pending))
@@ -218,7 +228,7 @@ func timelineSection(r breaker.Report) Section {
 			line.gap(end)
 		}
 	}
-	s := Section{Title: "How it went"}
+	s := Section{Title: "How it went", Blocks: []Block{Note{Info, "The numbers at the lines are those of the trials: each begins there."}}}
 	for _, series := range []Series{
 		{Title: "Requests at the proxies", X: x, Y: Axis{Label: "requests"}, Lines: drawn(inFlight, waiting, server), Markers: markers},
 		{Title: "What went wrong, by second", X: x, Y: Axis{Label: "rate", Unit: "/s"}, Lines: drawn(shed, errors), Markers: markers},
@@ -227,6 +237,9 @@ func timelineSection(r breaker.Report) Section {
 		if len(series.Lines) > 0 {
 			s.Blocks = append(s.Blocks, series)
 		}
+	}
+	if len(s.Blocks) == 1 {
+		return Section{}
 	}
 	return s
 }

@@ -24,6 +24,9 @@ type Report struct {
 	Fast      bool     `json:"fast"`
 	Envoy     string   `json:"envoy,omitempty"` // its version
 
+	// Target is the running system that was tried; empty: a lab.
+	Target string `json:"target,omitempty"`
+
 	// Effective has the client's values by field, and the server's behind "server.".
 	Effective map[string]Effective `json:"effective"`
 	Trials    []Result             `json:"trials"`
@@ -31,6 +34,8 @@ type Report struct {
 	Judgements []Result        `json:"judgements,omitempty"`
 	Findings   []audit.Finding `json:"findings"`
 	Notes      []string        `json:"notes,omitempty"`
+	// Incomplete is why not all trials were made; empty as a rule.
+	Incomplete string `json:"incomplete,omitempty"`
 
 	Settings []Setting `json:"-"`
 }
@@ -65,13 +70,13 @@ func (r Report) Number(v Verdict) int {
 	return n
 }
 
-// Outcome is the verdict over all trials and judgements: a failure counts before what could not
-// be measured.
+// Outcome is the verdict over all trials and judgements: a failure counts before what
+// could not be measured, or was not.
 func (r Report) Outcome() Verdict {
 	switch {
 	case r.Number(Fail) > 0:
 		return Fail
-	case r.Number(NotMeasurable) > 0:
+	case r.Number(NotMeasurable) > 0 || r.Incomplete != "":
 		return NotMeasurable
 	}
 	return Pass

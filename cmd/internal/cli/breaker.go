@@ -36,6 +36,11 @@ type breakerOptions struct {
 	answerTime     time.Duration
 	clients        int
 	capacity       string
+	target, admin  string
+	cluster        string
+	maxRate        string
+	duration       time.Duration
+	tls            scenarios.TLS
 	only           []string
 	printEffective bool
 	fast           bool
@@ -64,6 +69,10 @@ Times are those of the policy, so a trial of an ejection takes minutes; --fast s
 them, and the report says so. It leaves a folder with report.html, report.md and
 breaker.json.
 
+With --target the same policy is held against a running system: its limits, as Envoy's
+admin endpoint has them, are compared with the files, and load within --max-rate shows
+whether anything is shed below them. No fault is made there.
+
 With --peak the settings are judged too: whether they trip in normal operation, how many
 errors a bad endpoint costs until it is out, whether the others then carry the load, and
 how much of an overload comes through.
@@ -74,6 +83,7 @@ cannot be used.`,
   sailplan breaker -f deploy/production --host reviews --subset v2 --port 9080
   sailplan breaker -f destination-rule.yaml --print-effective
   sailplan breaker -f destination-rule.yaml --peak 500/s --answer-time 80ms --clients 2
+  sailplan breaker -f destination-rule.yaml --target http://127.0.0.1:8080/ --admin http://127.0.0.1:15000 --max-rate 200/s
   sailplan breaker -f destination-rule.yaml --only outlier --endpoints 5
   sailplan breaker -f destination-rule.yaml --fast --json - --junit breaker.xml`,
 		Args: args(cobra.NoArgs),
@@ -92,6 +102,13 @@ cannot be used.`,
 	f.DurationVar(&o.answerTime, "answer-time", 0, "how long an answer takes at the peak (default: that of the run, else 100ms)")
 	f.IntVar(&o.clients, "clients", 1, "Envoys that share the peak: replicas of the gateway, or pods that call")
 	f.StringVar(&o.capacity, "endpoint-capacity", "", "`RATE` that one endpoint carries, if it is known")
+	f.StringVar(&o.target, "target", "", "make the trials that need no fault on a running system at this `URL`, and compare its limits with the files")
+	f.StringVar(&o.admin, "admin", "", "`URL` of the admin endpoint of the Envoy through which --target is reached")
+	f.StringVar(&o.cluster, "cluster", "", "name of the destination's cluster in that Envoy (default: the one that Istio names by host, subset and port)")
+	f.StringVar(&o.maxRate, "max-rate", "", "never send faster to --target")
+	f.DurationVar(&o.duration, "duration", 20*time.Second, "how long --target gets load for each trial")
+	f.StringVar(&o.tls.CAFile, "ca", "", "PEM `FILE` of authorities to trust for --target")
+	f.BoolVar(&o.tls.Insecure, "insecure", false, "accept any certificate of --target")
 	f.StringArrayVar(&o.only, "only", nil, "make only the trials whose name or field contains `TEXT`, any number of times")
 	f.BoolVar(&o.printEffective, "print-effective", false, "only print the effective policy, each value with the line that it comes from")
 	f.BoolVar(&o.fast, "fast", false, "shorten the policy's times")
@@ -120,29 +137,42 @@ func (a *app) breaker(ctx context.Context, o breakerOptions) error {
 	if o.printEffective {
 		return a.tellDocument(reports.Effective(d.report), d.report, o.outputOptions, "", s, false)
 	}
-	trials, err := breaker.Select(breaker.Plan(d.setup), o.only)
+	var target *experiment.BreakerTarget
+	plan := breaker.Plan
+	if o.target != "" {
+		if target, plan, err = a.liveTarget(ctx, o, &d); err != nil {
+			return err
+		}
+	}
+	trials, err := breaker.Select(plan(d.setup), o.only)
 	if err != nil {
 		return usage(fmt.Errorf("--only: %w", err))
 	}
 	tty, width := terminalOf(s.progress)
 	view := live.New(s.progress, live.Options{Terminal: tty, Width: width, Quiet: o.quiet, Now: time.Now})
 	defer view.Close()
-	runErr := a.try(ctx, o, &d.report, trials, view)
+	runErr := a.try(ctx, o, &d.report, trials, target, view)
 	view.Close()
 	if runErr != nil && len(d.report.Trials) == 0 {
 		return runErr
+	}
+	if runErr != nil {
+		d.report.Incomplete = fmt.Sprintf("%d of %d trials were made: %v", len(d.report.Trials), len(trials), runErr)
 	}
 	return errors.Join(a.tellBreaker(d.report, o, s), runErr)
 }
 
 // try makes the trials on the lab's Envoys.
-func (a *app) try(ctx context.Context, o breakerOptions, report *breaker.Report, trials []breaker.Trial, view *live.View) error {
-	proxy, err := a.chooseProxy(ctx, scenarios.ProxyEnvoy, o.envoy, view)
-	if err != nil {
-		return err
+func (a *app) try(ctx context.Context, o breakerOptions, report *breaker.Report, trials []breaker.Trial, target *experiment.BreakerTarget, view *live.View) error {
+	var proxy experiment.Proxy
+	if target == nil {
+		var err error
+		if proxy, err = a.chooseProxy(ctx, scenarios.ProxyEnvoy, o.envoy, view); err != nil {
+			return err
+		}
 	}
 	options := experiment.BreakerOptions{
-		Trials: trials, EnvoyPath: proxy.EnvoyPath, Seed: 1,
+		Trials: trials, EnvoyPath: proxy.EnvoyPath, Seed: 1, Target: target,
 		Note: func(text string) {
 			if !o.quiet {
 				view.Note(text)
@@ -156,6 +186,7 @@ func (a *app) try(ctx context.Context, o breakerOptions, report *breaker.Report,
 		}
 		options.Note(text)
 	}
+	var err error
 	if options.StateDir, err = a.stateDir(); err != nil {
 		return err
 	}
@@ -163,7 +194,8 @@ func (a *app) try(ctx context.Context, o breakerOptions, report *breaker.Report,
 		return err
 	}
 	facts, err := experiment.Breaker(ctx, options)
-	report.Trials, report.Envoy = facts.Results, facts.Envoy
+	report.Trials = append(report.Trials, facts.Results...)
+	report.Envoy = facts.Envoy
 	return err
 }
 

@@ -16,7 +16,8 @@ import (
 
 // bench is a lab for trials, and what reads its proxies.
 type bench struct {
-	lab     *lab.Lab
+	lab     *lab.Lab       // nil: a running system, which has no faults
+	plan    scenarios.Plan // of what is sent, but for the load
 	spec    breaker.Bench
 	seed    uint64
 	readers readers
@@ -45,16 +46,30 @@ func openBench(ctx context.Context, o BreakerOptions, spec breaker.Bench) (_ *be
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{lab: l, spec: spec, seed: o.Seed}
+	b := &bench{lab: l, spec: spec, seed: o.Seed, plan: scenarios.Plan{
+		Name: "breaker", Endpoint: l.Endpoint(), Pacing: scenarios.Economical, Seed: o.Seed,
+		Requests: []scenarios.Request{{Name: "trial", Path: "/", Weight: 1}},
+	}}
 	if b.readers, err = newReaders(l.Members()); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
 }
 
+// openTarget makes a bench of a running system.
+func openTarget(o BreakerOptions) (*bench, error) {
+	b := &bench{plan: o.Target.Plan, seed: o.Seed}
+	var err error
+	b.readers, err = newReaders([]lab.Member{{Component: lab.ComponentGateway, AdminURL: o.Target.AdminURL, Cluster: o.Target.Cluster}})
+	return b, err
+}
+
 // close stops the lab also when the context of the trials has ended.
 func (b *bench) close() error {
 	b.readers.close()
+	if b.lab == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	return b.lab.Stop(ctx)
@@ -81,10 +96,14 @@ func (b *bench) run(ctx context.Context, steps []breaker.Step) ([]breaker.Facts,
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	defer cancel(nil)
+	var died <-chan error
+	if b.lab != nil {
+		died = b.lab.Failed()
+	}
 	watching.Go(func() {
 		select {
 		case <-ctx.Done():
-		case err := <-b.lab.Failed():
+		case err := <-died:
 			cancel(err)
 		}
 	})
@@ -193,11 +212,9 @@ func (b *bench) send(ctx context.Context, step breaker.Step, facts *breaker.Fact
 	for _, at := range step.Load.Curve {
 		phase.Curve = append(phase.Curve, scenarios.CurvePoint{At: at.At, RPS: at.Rate})
 	}
-	plan := scenarios.Plan{
-		Name: "breaker", Endpoint: b.lab.Endpoint(), Timeout: step.Load.Timeout, Pacing: scenarios.Economical, Seed: b.seed,
-		Connections: scenarios.Connections{Count: step.Load.Connections, StreamsPerConnection: step.Load.Streams, ConnectTimeout: 5 * time.Second},
-		Requests:    []scenarios.Request{{Name: "trial", Path: "/", Weight: 1}},
-	}
+	plan := b.plan
+	plan.Timeout = step.Load.Timeout
+	plan.Connections = scenarios.Connections{Count: step.Load.Connections, StreamsPerConnection: step.Load.Streams, ConnectTimeout: 5 * time.Second}
 	gathered := &latencies{}
 	sent, err := loadgen.Run(ctx, plan, phase, gathered, loadgen.Options{})
 	if errors.Is(context.Cause(ctx), errReached) && err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis/breaker"
+	"github.com/sailplan-io/sailplan/scenarios"
 )
 
 // BreakerOptions are what trials of a circuit breaker are made with.
@@ -17,9 +18,17 @@ type BreakerOptions struct {
 	StateDir  string
 	Self      []string // command line with which this program starts a lab child
 	Seed      uint64
+	// Target is a running system to make the trials on; nil: labs.
+	Target *BreakerTarget
 	// Note is told in words what is being done; Done what came out of each trial.
 	Note func(string)
 	Done func(breaker.Result)
+}
+
+// BreakerTarget is a running system, and where its client's Envoy shows its counters.
+type BreakerTarget struct {
+	Plan              scenarios.Plan // endpoint, requests and guards
+	AdminURL, Cluster string
 }
 
 // BreakerFacts is what came out of trials.
@@ -48,7 +57,7 @@ func Breaker(ctx context.Context, o BreakerOptions) (facts BreakerFacts, err err
 			return facts, fmt.Errorf("trial of %s: %w", trial.Name, err)
 		}
 		facts.Results = append(facts.Results, result)
-		if t.bench != nil {
+		if t.bench != nil && t.bench.lab != nil {
 			facts.Envoy = t.bench.lab.EnvoyVersion()
 		}
 		o.Done(result)
@@ -100,6 +109,13 @@ func (t *trials) try(ctx context.Context, trial breaker.Trial) (breaker.Result, 
 // open makes the bench that is wanted the one that is there. What was ejected stays
 // so for a while, so a bench with outlier detection is used once.
 func (t *trials) open(ctx context.Context, spec breaker.Bench) error {
+	if t.options.Target != nil {
+		var err error
+		if t.bench == nil {
+			t.bench, err = openTarget(t.options)
+		}
+		return err
+	}
 	used := t.spec.Client.OutlierDetection.Enabled.Value
 	if t.bench != nil && !used && reflect.DeepEqual(t.spec, spec) {
 		return t.bench.mend(ctx)

@@ -2,6 +2,7 @@ package experiment_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sailplan-io/sailplan/analysis/breaker"
 	"github.com/sailplan-io/sailplan/cmd/internal/experiment"
@@ -80,6 +82,17 @@ func readRow(t *testing.T, file string) row {
 			}
 		case key == "protocol":
 			r.setup.Protocol = breaker.Protocol(value)
+		case key == "retries":
+			words := strings.Fields(value)
+			attempts, err := strconv.Atoi(words[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			perTry, err := time.ParseDuration(words[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.setup.Retries = &breaker.Retries{Attempts: uint32(attempts), PerTry: perTry, Timeout: time.Second, On: words[2]}
 		case key == "trial":
 			r.trial = value
 		case key == "verdict":
@@ -94,6 +107,39 @@ func readRow(t *testing.T, file string) row {
 		t.Fatalf("%s does not say what was seen", file)
 	}
 	return r
+}
+
+// What ends trials leaves nothing running.
+func TestBreakerInterrupted(t *testing.T) {
+	path := envoy(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := readRow(t, "testdata/breaker/requests-10.yaml")
+	trials, err := breaker.Select(breaker.Plan(r.setup), []string{"http2MaxRequests of a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := t.TempDir()
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	defer interrupt(nil)
+	tried := 0
+	facts, err := experiment.Breaker(ctx, experiment.BreakerOptions{
+		Trials: trials, EnvoyPath: path, StateDir: state, Self: []string{self, childWord}, Seed: 1,
+		Note: func(string) {},
+		Done: func(breaker.Result) {
+			tried++
+			interrupt(experiment.Interrupted{By: "a test"})
+		},
+	})
+	var interrupted experiment.Interrupted
+	if !errors.As(err, &interrupted) || tried != 1 || len(facts.Results) != 1 {
+		t.Errorf("got %d results and %v, want one and the interruption", len(facts.Results), err)
+	}
+	if left, err := os.ReadDir(state); err != nil || len(left) > 0 {
+		t.Errorf("left in the state folder: %v, %v", left, err)
+	}
 }
 
 // Each policy of testdata is put on real Envoys, and does what they were seen to do

@@ -82,6 +82,9 @@ func (r *readers) read(ctx context.Context) (readout, error) {
 		return out, err
 	}
 	for _, m := range r.members {
+		if m.PID == 0 {
+			continue // of another machine
+		}
 		used, err := sampler.CPUSeconds(m.PID)
 		if err != nil {
 			return out, fmt.Errorf("reading %s-%d: %w", m.Component, m.Replica, err)
