@@ -27,6 +27,12 @@ func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
 		r.Components, subjects = append(r.Components, sized), append(subjects, subject)
 	}
 	r.pairPods(rec, load)
+	for i := range r.Components {
+		c := &r.Components[i]
+		if why := c.HPA.Needless(); why != "" {
+			c.HPA, c.Signal, c.Notes = nil, nil, append(c.Notes, why)
+		}
+	}
 	r.controlPlanes(rec, subjects, load)
 	input := r.poolInput(rec, phases, tolerated, load)
 	pool, why := recommend.PoolFor(input)
@@ -208,7 +214,8 @@ func (c *Component) recommend(s recommend.Subject, load recommend.Load) {
 	var why string
 	switch {
 	case s.Role == scenarios.RoleService && s.OfLab:
-		note("the lab's test service stands in for yours, so neither replicas nor an autoscaler are recommended for it")
+		note("the lab's test service stands in for yours, so neither replicas nor an autoscaler nor resources are recommended for it")
+		return
 	case s.Role == scenarios.RoleControlPlane: // when it is known what it serves
 	default:
 		c.Replicas, why = recommend.ReplicasFor(c.CapacityPerReplicaRps, load)

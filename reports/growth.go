@@ -28,6 +28,9 @@ func growthSection(result analysis.Result) Section {
 	if t := limitsTable(g); len(t.Rows) > 0 {
 		s.Blocks = append(s.Blocks, t)
 	}
+	if text := farLimits(g); text != "" {
+		s.Blocks = append(s.Blocks, Note{Info, text})
+	}
 	if t := reserveTable(g); len(t.Rows) > 0 {
 		s.Blocks = append(s.Blocks, t)
 	}
@@ -74,6 +77,9 @@ func limitsTable(g *analysis.Growth) Table {
 		Columns: []Column{{Title: "Component"}, {Title: "Limit"}, {Title: "At a peak of", Right: true}, {Title: "Reached on", Strong: true}, {Title: "Interval"}, {Title: "What it means", Prose: true}},
 	}
 	for _, l := range g.Limits {
+		if isFar(l) {
+			continue
+		}
 		row := Row{Cells: []string{l.Component, l.By, limitRate(l), limitDate(g, l), limitInterval(g, l), l.Why}}
 		if l.Outcome == string(growth.Already) {
 			row.Level = Bad
@@ -81,6 +87,25 @@ func limitsTable(g *analysis.Growth) Table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// isFar reports whether a limit is reached within the horizon in no case that counts.
+func isFar(l recommend.Limit) bool {
+	return l.Outcome != string(growth.Already) && l.Date == "" && l.Earliest == ""
+}
+
+// farLimits names the limits that are not reached within the horizon.
+func farLimits(g *analysis.Growth) string {
+	var far []string
+	for _, l := range g.Limits {
+		if isFar(l) {
+			far = append(far, fmt.Sprintf("%s %s (%s)", l.Component, l.By, quantity.Rate(l.Rps.Value)))
+		}
+	}
+	if len(far) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Not within %d days: %s.", g.HorizonDays, strings.Join(far, ", "))
 }
 
 func limitRate(l recommend.Limit) string {

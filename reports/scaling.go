@@ -12,7 +12,7 @@ import (
 
 // scalingSection shows what the settings of the autoscalers were chosen from.
 func scalingSection(result analysis.Result) Section {
-	s := Section{Title: "Autoscaling", Detail: true}
+	s := Section{Title: ScalingTitle, Detail: true}
 	for _, c := range result.Components {
 		if c.HPA != nil && c.HPA.Trial != nil {
 			s.Blocks = append(s.Blocks, trialBlocks(c.Name, c.HPA.Trial)...)

@@ -15,6 +15,7 @@ import (
 const (
 	ArithmeticTitle = "The arithmetic, step by step"
 	DecidedTitle    = "What decided"
+	ScalingTitle    = "Autoscaling"
 )
 
 // Unfold makes the section of a title one that every form shows.
@@ -50,6 +51,9 @@ func reckoning(result analysis.Result) []reckoned {
 		}
 		if c.HPA != nil {
 			add(c.Name+": autoscaler", &c.HPA.Basis)
+		}
+		if c.Signal != nil {
+			add(c.Name+": KEDA", c.Signal.Basis)
 		}
 		if c.Resources != nil {
 			add(c.Name+": CPU", c.Resources.CPU)

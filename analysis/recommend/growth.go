@@ -1,6 +1,7 @@
 package recommend
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -125,13 +126,8 @@ func GrowthFor(f *Future, items []GrowthItem) *Growth {
 		}
 	}
 	slices.SortStableFunc(g.Limits, func(a, b Limit) int {
-		switch x, y := orInf(a.Days.Value), orInf(b.Days.Value); {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
+		// Of those beyond the horizon the lower rate comes first.
+		return cmp.Or(cmp.Compare(orInf(a.Days.Value), orInf(b.Days.Value)), cmp.Compare(a.Rps.Value, b.Rps.Value))
 	})
 	g.reserve(f, items)
 	g.explain(f)

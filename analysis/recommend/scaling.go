@@ -74,7 +74,7 @@ func HPAFor(s Subject, capacity Capacity, replicas *Replicas, load Load) (h *HPA
 		return nil, fmt.Sprintf("no CPU target is recommended: an idle replica uses %s already, %s of its request of %s, so the utilisation says little about the load",
 			cpuWords(idleOf(s)), percent(idleOf(s)/request), cpuWords(request))
 	}
-	t := attempt{subject: s, replicas: *replicas, load: load, safe: capacity.Safe(), request: request}
+	t := attempt{subject: s, capacity: capacity, replicas: *replicas, load: load, safe: capacity.Safe(), request: request}
 	t.most = hpaMost(capacity, replicas, load)
 	return t.hpa()
 }
@@ -100,6 +100,7 @@ func hpaMost(capacity Capacity, replicas *Replicas, load Load) int {
 // attempt is what a search for a setting starts from.
 type attempt struct {
 	subject  Subject
+	capacity Capacity
 	replicas Replicas
 	load     Load
 	safe     float64 // rps of a replica
@@ -129,6 +130,7 @@ func (t attempt) hpa() (h *HPA, why string) {
 	h = &HPA{TargetCPUUtilization: best.Target, MinReplicas: t.seen(best), MaxReplicas: best.Max, tried: t}
 	h.Trial = t.trial(choice, world)
 	x := &sheet{}
+	t.explain(x, choice, world, h.MinReplicas, h.MaxReplicas)
 	h.Trial.RuleOfThumb = t.ruleOfThumb(x, world)
 	h.Basis = x.basis(nil)
 	h.BoundBy = ByObjective
@@ -144,6 +146,14 @@ func (t attempt) hpa() (h *HPA, why string) {
 	}
 	h.Reason += fmt.Sprintf("; at most %d, what %.3g times the planned rate needs with the same losses", best.Max, surge)
 	return h, ""
+}
+
+// Needless says why an autoscaler would have nothing to do; empty when it has.
+func (h *HPA) Needless() string {
+	if h == nil || h.MinReplicas < h.MaxReplicas {
+		return ""
+	}
+	return fmt.Sprintf("no autoscaler is recommended: %d replicas carry even %.3g times the planned rate, and fewer do not survive what may be lost", h.MaxReplicas, surge)
 }
 
 // seen is the fewest replicas that a setting is recommended with: never fewer than the
@@ -327,6 +337,9 @@ func (h *HPA) WithSidecar(name string, capacity Capacity, replicas *Replicas, lo
 		return h, ""
 	}
 	own := t.safe
+	if safe < own {
+		t.capacity = capacity
+	}
 	t.safe = math.Min(t.safe, safe)
 	changed, why = t.hpa()
 	if changed != nil && t.safe < own {

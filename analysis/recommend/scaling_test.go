@@ -69,6 +69,14 @@ func TestHPAFor(t *testing.T) {
 			t.Errorf("disturbances %q do not name %q", trial.Disturbances, words)
 		}
 	}
+	known := redo(t, "autoscaler", h.Basis)
+	if known["target"] != float64(h.TargetCPUUtilization) || known["minReplicas"] != float64(h.MinReplicas) || known["maxReplicas"] != float64(h.MaxReplicas) || known["cheapest"] != chosen.PodHours {
+		t.Errorf("the arithmetic ends at %g %%, %g to %g replicas, %g pod-hours; recommended %d %%, %d to %d, %g", known["target"], known["minReplicas"], known["maxReplicas"], known["cheapest"],
+			h.TargetCPUUtilization, h.MinReplicas, h.MaxReplicas, chosen.PodHours)
+	}
+	if above, _ := ReplicasFor(c, Load{PlannedRPS: 45000, PeakRPS: 15000, Zones: 3}); known["replicasAbove"] != float64(above.Value) {
+		t.Errorf("%g replicas for half as much again, want %d", known["replicasAbove"], above.Value)
+	}
 	if h.RunnerUp == "" || h.BoundBy != ByObjective || len(h.WouldChange) != 3 {
 		t.Errorf("basis %+v", h.Basis)
 	}
@@ -200,6 +208,10 @@ func TestSignalWhereAnIdleReplicaUsesMuch(t *testing.T) {
 	if signal.ThresholdPerReplica >= c.Safe() || signal.ThresholdPerReplica < c.Safe()/4 || signal.MinReplicas >= replicas.Value {
 		t.Errorf("%+v, where %g are safe and %d replicas fixed", signal, c.Safe(), replicas.Value)
 	}
+	known := redo(t, "signal", *signal.Basis)
+	if known["threshold"] != signal.ThresholdPerReplica || known["minReplicas"] != float64(signal.MinReplicas) || known["maxReplicas"] != float64(signal.MaxReplicas) {
+		t.Errorf("the arithmetic ends at %g/s, %g to %g replicas, want %+v", known["threshold"], known["minReplicas"], known["maxReplicas"], signal)
+	}
 	if chosen := signal.Trial.Candidates[signal.Trial.Chosen]; chosen.RPSPerReplica != signal.ThresholdPerReplica || chosen.OverSeconds != 0 {
 		t.Errorf("chosen %+v", chosen)
 	}
@@ -238,6 +250,9 @@ func TestSignalBesideCPU(t *testing.T) {
 			}
 			if signal == nil || signal.Metric != SignalInFlight || signal.Alone || signal.ThresholdPerReplica != test.want || !strings.Contains(signal.Reason, test.says) {
 				t.Fatalf("%+v, want %g in flight because %s", signal, test.want, test.says)
+			}
+			if known := redo(t, "signal", *signal.Basis); known["threshold"] != test.want {
+				t.Errorf("the arithmetic ends at %g, want %g", known["threshold"], test.want)
 			}
 			if signal.MinReplicas != h.MinReplicas || signal.MaxReplicas != h.MaxReplicas {
 				t.Errorf("%d to %d, want as by CPU, %d to %d", signal.MinReplicas, signal.MaxReplicas, h.MinReplicas, h.MaxReplicas)
@@ -306,5 +321,17 @@ func TestHPAJSON(t *testing.T) {
 	again, err := json.Marshal(back)
 	if err != nil || string(again) != string(data) || back.Trial.Candidates[0] != h.Trial.Candidates[0] {
 		t.Errorf("%v: %s became %s", err, data, again)
+	}
+}
+
+func TestNeedlessAutoscaler(t *testing.T) {
+	if why := (&HPA{MinReplicas: 2, MaxReplicas: 2}).Needless(); !strings.Contains(why, "2 replicas carry even 1.5 times the planned rate") {
+		t.Errorf("from 2 to 2: %q", why)
+	}
+	if why := (&HPA{MinReplicas: 2, MaxReplicas: 3}).Needless(); why != "" {
+		t.Errorf("from 2 to 3: %q", why)
+	}
+	if why := (*HPA)(nil).Needless(); why != "" {
+		t.Errorf("of none: %q", why)
 	}
 }

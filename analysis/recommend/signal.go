@@ -23,7 +23,14 @@ type Signal struct {
 	Alone               bool    `json:"alone"` // CPU is no signal beside it
 	Reason              string  `json:"reason"`
 	Trial               *Trial  `json:"trial,omitempty"` // what it was chosen from, where it stands alone
+	Basis               *Basis  `json:"basis,omitempty"`
 }
+
+// The constraints on a signal.
+const (
+	BySafeRate     = "safe-rate"
+	BySafeInFlight = "safe-in-flight"
+)
 
 // SignalFor returns the second metric for an autoscaler, or the only one where CPU
 // is none: requests a second where CPU says little about the load, requests in
@@ -39,7 +46,7 @@ func SignalFor(s Subject, capacity Capacity, replicas *Replicas, load Load, h *H
 	case !ok || idleOf(s) <= idleShare*request:
 		return nil, ""
 	}
-	t := attempt{subject: s, replicas: *replicas, load: load, safe: capacity.Safe(), request: request}
+	t := attempt{subject: s, capacity: capacity, replicas: *replicas, load: load, safe: capacity.Safe(), request: request}
 	t.most = hpaMost(capacity, replicas, load)
 	choice, world, why := t.choose(hpa.Search{RPS: thresholds(t.safe)})
 	if why != "" {
@@ -47,6 +54,14 @@ func SignalFor(s Subject, capacity Capacity, replicas *Replicas, load Load, h *H
 	}
 	best := choice.Candidates[choice.Best]
 	signal = &Signal{Metric: SignalRequests, ThresholdPerReplica: best.RPS, MinReplicas: t.seen(best), MaxReplicas: best.Max, Alone: true, Trial: t.trial(choice, world)}
+	x := &sheet{}
+	t.explain(x, choice, world, signal.MinReplicas, signal.MaxReplicas)
+	basis := x.basis(nil, t.wouldChange()[:len(t.wouldChange())-1]...) // the last is about the CPU request
+	basis.BoundBy = ByObjective
+	if next := runnerUp(choice); next >= 0 {
+		basis.RunnerUp = "threshold-" + PlainNumber(choice.Candidates[next].RPS)
+	}
+	signal.Basis = &basis
 	signal.Reason = fmt.Sprintf("requests a second per replica, since CPU says little: of thresholds from %s to %s the cheapest with which the hottest replica stays within its safe %s%s, as a simulation over %s shows: %s",
 		rate(choice.Candidates[0].RPS), rate(choice.Candidates[len(choice.Candidates)-1].RPS), rate(t.safe), signal.Trial.exceptions(), signal.Trial.Load, signal.Trial.costs())
 	return signal, ""
@@ -88,7 +103,15 @@ func besideCPU(s Subject, capacity Capacity, h *HPA) *Signal {
 	if what == "" || threshold < 1 {
 		return nil
 	}
+	x := &sheet{}
+	x.input("safe", capacity.Safe(), "/s", "what a replica carries, the safe end; bound by "+capacity.BoundBy)
+	x.input("latency", s.Tolerated, "s", "the latency that the objectives tolerate")
+	x.input("tolerance", tolerated(), "", "--horizontal-pod-autoscaler-tolerance")
+	x.step("requests in flight at the safe rate, by Little's law", "inFlight", "", "safe * latency", capacity.Safe()*s.Tolerated)
+	x.step("threshold", "threshold", "", "floor(inFlight / (1 + tolerance))", threshold)
+	basis := x.basis([]Constraint{{By: BySafeInFlight, Value: threshold, Why: "what is in flight when a replica carries its safe rate"}}, "another latency objective", "what a replica carries")
 	return &Signal{
+		Basis:  &basis,
 		Metric: SignalInFlight, ThresholdPerReplica: threshold, MinReplicas: h.MinReplicas, MaxReplicas: h.MaxReplicas,
 		Reason: fmt.Sprintf("requests in flight per replica, as a second metric: %s. %s × %s, that the objective tolerates, ÷ %.3g, because the autoscaler tolerates as much, are %.0f; the metric that asks for more replicas counts",
 			what, rate(capacity.Safe()), timeWords(s.Tolerated), 1+tolerated(), threshold),
@@ -101,7 +124,13 @@ func atSafeRate(capacity Capacity, h *HPA) *Signal {
 	if threshold < 1 {
 		return nil
 	}
+	x := &sheet{}
+	x.input("safe", capacity.Safe(), "/s", "what a replica carries, the safe end; bound by "+capacity.BoundBy)
+	x.input("tolerance", tolerated(), "", "--horizontal-pod-autoscaler-tolerance")
+	x.step("threshold", "threshold", "/s", "floor(safe / (1 + tolerance))", threshold)
+	basis := x.basis([]Constraint{{By: BySafeRate, Value: threshold, Unit: "/s", Why: "a replica carries its safe rate"}}, "what a replica carries")
 	return &Signal{
+		Basis:  &basis,
 		Metric: SignalRequests, ThresholdPerReplica: threshold, MinReplicas: h.MinReplicas, MaxReplicas: h.MaxReplicas,
 		Reason: fmt.Sprintf("requests a second per replica, as a second metric: the objective breaks while CPU is left. %s ÷ %.3g, because the autoscaler tolerates as much, are %.0f; the metric that asks for more replicas counts",
 			rate(capacity.Safe()), 1+tolerated(), threshold),

@@ -166,6 +166,7 @@ func (a *app) write(rec *record.Record, result analysis.Result, s streams, o out
 		return err
 	}
 	if o.explain {
+		document.Unfold(reports.ScalingTitle)
 		document.Unfold(reports.DecidedTitle)
 		document.Unfold(reports.ArithmeticTitle)
 	}
