@@ -34,6 +34,9 @@ const backendMargin = 0.05
 // components. errorMargin is by how much the share of a status may differ.
 func consistencies(base, after []*record.Record, errorMargin float64) []Consistency {
 	old, fresh := traceOf(base), traceOf(after)
+	if len(old.statuses) == 0 && len(fresh.statuses) == 0 {
+		return []Consistency{} // no loads, as of sizings
+	}
 	return []Consistency{routing(old, fresh), statuses(old, fresh, errorMargin), telemetry(old, fresh)}
 }
 

@@ -3,6 +3,9 @@ package reports
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/analysis/compare"
@@ -267,8 +270,49 @@ func PastOf(name string, metrics []analysis.MetricPast) Document {
 		s.Blocks = []Block{changes}
 	}
 	d.add(s)
+	d.add(pastLines(metrics))
 	d.add(pastCharts(metrics))
 	return d
+}
+
+// pastLines are the series as text: for forms without charts.
+func pastLines(metrics []analysis.MetricPast) Section {
+	t := Table{Columns: []Column{{Title: "Metric"}, {Title: "Runs", Right: true}, {Title: "Lowest", Right: true}, {Title: "Highest", Right: true}, {Title: "Last", Right: true}, {Title: "Course"}}}
+	for _, m := range metrics {
+		if len(m.Values) == 0 {
+			continue
+		}
+		t.Rows = append(t.Rows, Row{Cells: []string{
+			m.Metric.Name, strconv.Itoa(len(m.Values)), valueIn(slices.Min(m.Values), m.Metric.Unit), valueIn(slices.Max(m.Values), m.Metric.Unit),
+			valueIn(m.Values[len(m.Values)-1], m.Metric.Unit), course(m.Values),
+		}})
+	}
+	return Section{Title: "Courses", Blocks: []Block{t}}
+}
+
+// courseColumns is how wide a course is at most.
+const courseColumns = 32
+
+// course draws values as a row of bars, from the lowest to the highest; where there are
+// more values than columns, a bar is the mean of several.
+func course(values []float64) string {
+	bars := []rune("▁▂▃▄▅▆▇█")
+	columns := min(len(values), courseColumns)
+	low, high := slices.Min(values), slices.Max(values)
+	var out strings.Builder
+	for i := range columns {
+		part := values[i*len(values)/columns : (i+1)*len(values)/columns]
+		sum := 0.0
+		for _, v := range part {
+			sum += v
+		}
+		level := 0.0
+		if high > low {
+			level = (sum/float64(len(part)) - low) / (high - low)
+		}
+		out.WriteRune(bars[int(math.Round(level*float64(len(bars)-1)))])
+	}
+	return out.String()
 }
 
 func relative(before, after float64) string {
