@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Packages whose tests measure: they run one at a time and after all others, so
 # that they have the machine for themselves, and without the race detector,
 # which slows what they measure down.
-TIMED := ./cmd/internal/experiment ./cmd/internal/cli ./cmd/sailplan
+TIMED := ./analysis/models/skew ./cmd/internal/experiment ./cmd/internal/cli ./cmd/sailplan
 OTHERS = $(filter-out $(TIMED),$(patsubst $(shell $(GO) list -m)%,.%,$(shell $(GO) list ./...)))
 
 TESTFLAGS ?=

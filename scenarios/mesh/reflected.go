@@ -164,8 +164,8 @@ func (r reflected) object(node *yaml.Node, t reflect.Type, path string, around [
 }
 
 // fieldsOf returns the types of a struct's fields by their names in JSON.
-func (s *shapes) fieldsOf(t reflect.Type) map[string]reflect.Type {
-	shape := s.of(t)
+func (all *shapes) fieldsOf(t reflect.Type) map[string]reflect.Type {
+	shape := all.of(t)
 	if shape.fields == nil {
 		shape.fields = map[string]reflect.Type{}
 		addFields(shape.fields, t)
