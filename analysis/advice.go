@@ -26,7 +26,7 @@ func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
 		sized, subject := r.component(rec, phases, c, predicted, tolerated, loadFor(c.Role, load))
 		r.Components, subjects = append(r.Components, sized), append(subjects, subject)
 	}
-	r.pairPods(rec, load)
+	r.pairPods(rec, subjects, load)
 	for i := range r.Components {
 		c := &r.Components[i]
 		if why := c.HPA.Needless(); why != "" {
@@ -55,6 +55,11 @@ func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
 	r.Growth = recommend.GrowthFor(future, r.growthItems(subjects, load))
 	r.Costs = recommend.CostsFor(r.costItems(subjects, load), rec.Scenario.Prices, load, rec.Scenario.Demand.MeanRate.RPS())
 }
+
+// mostBeyondObserved is how many times the highest rate that production showed a
+// capacity may be and still be recommended from. A sizing goes to the edge; what only
+// idles on tells the slope of a line, and not where it bends.
+const mostBeyondObserved = 3
 
 // loadFor returns the load as a component of that role sees it: only before a
 // gateway connections are placed, everything else gets requests from proxies that
@@ -154,6 +159,9 @@ func (r *Result) component(rec *record.Record, phases []examined, c record.Compo
 		Concurrency: max(c.Concurrency, 0), CPULimit: cpuLimit, MemoryLimit: memoryLimit,
 		Tolerated: tolerated, MaxRequests: poolLimit(rec, c.Role), Declared: declared(rec, c),
 	}
+	if rec.Evidence == record.EvidenceObserved {
+		s.MostBeyond = mostBeyondObserved
+	}
 	seen(&s, phases, c)
 	ceiling, _ := s.Ceiling()
 	s.Demand, s.Memory, s.Highest = fitComponent(phases, c, ceiling)
@@ -241,20 +249,31 @@ func (c *Component) recommend(s recommend.Subject, load recommend.Load) {
 
 // pairPods makes the sidecars and the services of a target agree on the number of
 // pods: the larger of the two, also at the ends of the service's autoscaler.
-func (r *Result) pairPods(rec *record.Record, load recommend.Load) {
+func (r *Result) pairPods(rec *record.Record, subjects []recommend.Subject, load recommend.Load) {
 	if rec.Lab != nil {
 		return
 	}
 	var pair []*Component
+	var of []recommend.Subject
 	for i := range r.Components {
 		c := &r.Components[i]
 		if (c.Role == string(scenarios.RoleSidecar) || c.Role == string(scenarios.RoleService)) && c.Replicas != nil {
-			pair = append(pair, c)
+			pair, of = append(pair, c), append(of, subjects[i])
 		}
 	}
 	// With more than one of either nothing says which belong together.
 	if len(pair) != 2 || pair[0].Role == pair[1].Role {
 		return
+	}
+	small, large := 0, 1
+	if pair[0].Replicas.Value > pair[1].Replicas.Value {
+		small, large = 1, 0
+	}
+	if c, more := pair[small], pair[large]; c.Replicas.Value < more.Replicas.Value {
+		replicas := *more.Replicas
+		replicas.Reason = fmt.Sprintf("%s; as many as %s needs, because they share pods: %d", c.Replicas.Reason, more.Name, more.Replicas.Value)
+		c.Replicas = &replicas
+		c.inMorePods(of[small], load)
 	}
 	for i, c := range pair {
 		if other := pair[1-i]; c.HPA != nil {
@@ -264,15 +283,17 @@ func (r *Result) pairPods(rec *record.Record, load recommend.Load) {
 			}
 		}
 	}
-	small, large := pair[0], pair[1]
-	if small.Replicas.Value > large.Replicas.Value {
-		small, large = large, small
+}
+
+// inMorePods recommends again what depends on the rate that a replica carries: in
+// more pods than a component needs by itself each of them carries less, and a request
+// for what it would carry alone is paid for and not used.
+func (c *Component) inMorePods(s recommend.Subject, load recommend.Load) {
+	c.Resources, _ = recommend.ResourcesFor(s, c.CapacityPerReplicaRps, c.Replicas, load)
+	if c.HPA != nil {
+		c.HPA, _ = recommend.HPAFor(s, c.CapacityPerReplicaRps, c.Replicas, load)
 	}
-	if small.Replicas.Value == large.Replicas.Value {
-		return
+	if c.Signal != nil {
+		c.Signal, _ = recommend.SignalFor(s, c.CapacityPerReplicaRps, c.Replicas, load, c.HPA)
 	}
-	reason := fmt.Sprintf("%s; as many as %s needs, because they share pods: %d", small.Replicas.Reason, large.Name, large.Replicas.Value)
-	replicas := *large.Replicas
-	replicas.Reason = reason
-	small.Replicas = &replicas
 }

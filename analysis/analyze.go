@@ -50,13 +50,14 @@ func AnalyzeCalibrated(rec, target *record.Record) (Result, error) {
 		return r, nil
 	}
 	every := phases
-	phases = ofUsualMix(phases)
+	phases = usual(phases)
 	predicted := findEdge(ofKind(phases, scenarios.KindClimb, scenarios.KindSteady), conditions.Objectives, rec.Seed)
 	r.SLOEdge = SLOEdge{Rps: predicted.RPS, End: string(predicted.End), Objective: predicted.text()}
 	r.bind(rec, phases, predicted)
 	r.calibrateBy(rec, target)
 	r.size(rec, phases, predicted)
 	r.requestCosts(rec, every)
+	r.QuotaTrial = quotaTrial(rec, ofKind(every, scenarios.KindQuota))
 	r.Verification = verify(phases, predicted, conditions.Objectives, rec.Seed)
 	r.Forecast = forecastOf(rec, phases, predicted)
 	r.Rates = r.sideBySide(phases)

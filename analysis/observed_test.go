@@ -33,7 +33,7 @@ func production(rate func(share float64) float64, change func(replica string, at
 	return out
 }
 
-var watched = []record.Component{{Name: "service", Role: scenarios.RoleService}, {Name: "gateway", Role: scenarios.RoleGateway, Replicas: 2, CPULimitCores: 1}}
+var watched = []record.Component{{Name: "service", Role: scenarios.RoleService}, {Name: "gateway", Role: scenarios.RoleGateway, Replicas: 2, CPULimitCores: 0.2}}
 
 func TestChooseWindows(t *testing.T) {
 	wave := func(share float64) float64 { return 300 - 200*math.Cos(2*math.Pi*share) }
@@ -93,6 +93,50 @@ func TestNothingToChooseFrom(t *testing.T) {
 	}
 	if got := Entry([]record.Sample{{Component: "service", Metrics: map[record.Metric]float64{record.DownRequests: 1}}}, watched); got != "service" {
 		t.Errorf("entry: got %q, want the only one whose requests are counted", got)
+	}
+}
+
+// What production shows at a tenth of what a replica could carry is no ground to
+// recommend from; up to the multiple that is stated it is, with a warning.
+func TestObservedFarBelow(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		limit  float64 // cores, of the gateway
+		want   Outcome
+		refuse bool
+	}{
+		{"near", 0.14, Recommended, false},
+		{"beyond the range", 0.2, Recommended, false},
+		{"far beyond", 1, Invalid, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			wave := func(share float64) float64 { return 300 - 200*math.Cos(2*math.Pi*share) }
+			rec := observedRecord(production(wave, nil), func(rec *record.Record) {
+				rec.Components = slices.Clone(rec.Components)
+				for i := range rec.Components {
+					rec.Components[i].CPULimitCores = test.limit
+				}
+			})
+			r, err := Analyze(rec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Outcome != test.want {
+				t.Fatalf("outcome %s (%s), want %s", r.Outcome, r.OutcomeReason, test.want)
+			}
+			for _, c := range r.Components[1:] {
+				capacity := c.CapacityPerReplicaRps
+				if test.refuse != (!capacity.OK() && strings.Contains(capacity.Warnings[0], "beyond 3 times")) {
+					t.Errorf("%s: capacity %+v, refused should be %v", c.Name, capacity.Estimate, test.refuse)
+				}
+				if test.refuse && (c.Replicas != nil || c.Resources != nil) {
+					t.Errorf("%s: %+v and %+v are recommended all the same", c.Name, c.Replicas, c.Resources)
+				}
+				if test.name == "beyond the range" && len(capacity.Warnings) == 0 {
+					t.Errorf("%s: %s is recommended from without a warning", c.Name, perSecond(capacity.Safe()))
+				}
+			}
+		})
 	}
 }
 

@@ -35,9 +35,12 @@ type RequestCost struct {
 	AboveMeanCPUSeconds stat.Estimate `json:"aboveMeanCpuSeconds"`
 }
 
-// ofUsualMix leaves out the phases that were measured only for what each request costs.
-func ofUsualMix(phases []examined) []examined {
-	return slices.DeleteFunc(slices.Clone(phases), func(p examined) bool { return p.Spec.Kind == scenarios.KindMix })
+// usual leaves out the phases that were measured for one question only: what each
+// request costs, or a quota.
+func usual(phases []examined) []examined {
+	return slices.DeleteFunc(slices.Clone(phases), func(p examined) bool {
+		return p.Spec.Kind == scenarios.KindMix || p.Spec.Kind == scenarios.KindQuota
+	})
 }
 
 // requestCosts fits what each request of a mix costs, of every component.

@@ -55,6 +55,7 @@ type Result struct {
 	Verification   *Verification   `json:"verification,omitempty"`
 	Forecast       *Forecast       `json:"forecast,omitempty"`    // of a sizing: what its low load says of the rest
 	Rates          []SideBySide    `json:"rates,omitempty"`       // of a sizing: the SLO edge, the CPU limit and saturation, forecast, fitted and measured
+	QuotaTrial     *QuotaTrial     `json:"quotaTrial,omitempty"`  // with sizing.quotaPrice
 	Calibration    *Calibration    `json:"calibration,omitempty"` // with --calibrate
 	Phases         []PhaseSummary  `json:"phases"`
 	Warnings       []string        `json:"warnings"`

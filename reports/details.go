@@ -141,7 +141,33 @@ func costSection(result analysis.Result) Section {
 		return Section{}
 	}
 	blocks := append([]Block{cpu}, mixBlocks(result)...)
+	blocks = append(blocks, quotaBlocks(result.QuotaTrial)...)
 	return Section{Title: "What a request costs", Detail: true, Blocks: append(append(blocks, memory), notes...)}
+}
+
+// quotaBlocks show what the CPU quotas cost.
+func quotaBlocks(price *analysis.QuotaTrial) []Block {
+	if price == nil {
+		return nil
+	}
+	t := Table{
+		Caption: "What the CPU quotas cost: " + quantity.Rate(price.Rps) + " with them and without, in turns",
+		Columns: []Column{{Title: "Quotas"}, {Title: "Component"}, {Title: "CPU time of a request", Right: true}, {Title: "Throttled", Right: true}, {Title: "p99 of the chain", Right: true}},
+	}
+	for _, side := range []struct {
+		name  string
+		parts []analysis.QuotaSide
+		p99   stat.Estimate
+	}{{"with", price.With, price.WithP99}, {"without", price.Without, price.WithoutP99}} {
+		for i, c := range side.parts {
+			p99 := ""
+			if i == 0 {
+				p99 = quantity.ShortEstimate(side.p99, quantity.Seconds)
+			}
+			t.Rows = append(t.Rows, Row{Cells: []string{side.name, c.Component, quantity.ShortEstimate(c.CPUSeconds, quantity.Seconds), quantity.Percent(c.Throttled), p99}})
+		}
+	}
+	return []Block{t}
 }
 
 // mixBlocks show what each request of a mix costs, as far as it was told apart.

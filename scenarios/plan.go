@@ -49,6 +49,7 @@ const (
 	KindClimb     PhaseKind = "climb"  // rising rates until the objective breaks
 	KindSteady    PhaseKind = "steady" // the sweep that is fitted
 	KindMix       PhaseKind = "mix"    // as steady, but of another mix: for the cost of each request, and nothing else
+	KindQuota     PhaseKind = "quota"  // one rate, with CPU quotas and without: for their price, and nothing else
 	KindSearch    PhaseKind = "search" // the blind search for the SLO edge
 	KindProof     PhaseKind = "proof"  // just below and just above the measured edge
 	KindLoad      PhaseKind = "load"   // of `run`
@@ -73,6 +74,8 @@ type Phase struct {
 	// Mix are the weights of this phase in the order of the plan's requests: finite,
 	// ≥ 0, one of them above 0. Empty: those of the plan.
 	Mix []float64
+	// QuotasLifted says that no CPU quota of the lab bound.
+	QuotasLifted bool
 	// Curve is a rate that changes: points in order, the first at 0, the last at
 	// Duration. Rate is then its mean. Empty: the rate is Rate throughout.
 	Curve []CurvePoint
@@ -90,6 +93,7 @@ type phaseJSON struct {
 	Seed            uint64    `json:"seed,string"`
 	MaxBacklog      int       `json:"maxBacklog,omitempty"`
 	Mix             []float64 `json:"mix,omitempty"`
+	QuotasLifted    bool      `json:"quotasLifted,omitempty"`
 	// Curve has a pair of seconds and rate per second for each point.
 	Curve [][2]float64 `json:"curve,omitempty"`
 }
@@ -99,7 +103,7 @@ func (p Phase) MarshalJSON() ([]byte, error) {
 	return json.Marshal(phaseJSON{
 		Name: p.Name, Kind: p.Kind, Process: p.Process, Rate: p.Rate,
 		DurationSeconds: p.Duration.Seconds(), IntervalSeconds: p.Interval.Seconds(),
-		Seed: p.Seed, MaxBacklog: p.MaxBacklog, Mix: p.Mix, Curve: curvePairs(p.Curve),
+		Seed: p.Seed, MaxBacklog: p.MaxBacklog, Mix: p.Mix, QuotasLifted: p.QuotasLifted, Curve: curvePairs(p.Curve),
 	})
 }
 
@@ -141,7 +145,7 @@ func (p *Phase) UnmarshalJSON(data []byte) error {
 	*p = Phase{
 		Name: in.Name, Kind: in.Kind, Process: in.Process, Rate: in.Rate,
 		Duration: duration, Interval: interval, Seed: in.Seed, MaxBacklog: in.MaxBacklog,
-		Mix: in.Mix, Curve: curve,
+		Mix: in.Mix, QuotasLifted: in.QuotasLifted, Curve: curve,
 	}
 	return nil
 }

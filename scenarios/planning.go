@@ -9,7 +9,8 @@ import (
 
 // Sizing is what `size` measures beyond what every sizing needs.
 type Sizing struct {
-	PerClass bool `yaml:"perClass"` // phases of other mixes too, so that the cost of each request of the mix shows
+	PerClass   bool `yaml:"perClass"`   // phases of other mixes too, so that the cost of each request of the mix shows
+	QuotaPrice bool `yaml:"quotaPrice"` // one rate with the CPU quotas of a lab and without, in turns
 }
 
 // Demand is what the system has to carry, and what of it may be lost meanwhile.

@@ -32,8 +32,11 @@ func (v *validator) requests() {
 	}
 }
 
-// sizing asks for what a measurement of each request needs.
+// sizing asks for what its measurements need.
 func (v *validator) sizing() {
+	if lab := v.s.Lab; v.s.Sizing.QuotaPrice && (lab == nil || lab.Gateway.Limits.CPU == 0 && lab.Sidecar.Limits.CPU == 0 && lab.Service.Limits.CPU == 0) {
+		v.fail("sizing.quotaPrice", "give lab.gateway.limits.cpu, or leave it out", "there is no CPU limit of a lab that could be lifted")
+	}
 	if v.s.Sizing.PerClass && len(v.s.Requests) < 2 {
 		v.fail("sizing.perClass", "leave it out: what is measured is the cost of the only one", "tells the requests of a mix apart, and there are fewer than two")
 	}

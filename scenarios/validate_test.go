@@ -43,6 +43,8 @@ func TestValidate(t *testing.T) {
 		"port":                           {head + "target: {url: http://localhost:70000}\n", []string{"port 70000 is outside 1 to 65535"}},
 		"port of connectTo":              {head + "target: {url: http://localhost, connectTo: \"127.0.0.1:0\"}\n", []string{"port 0 is outside"}},
 		"classes of one request":         {minimal + "sizing: {perClass: true}\n", []string{"f.yaml:5:20: sizing.perClass: tells the requests of a mix apart"}},
+		"price of no quota":              {minimal + "sizing: {quotaPrice: true}\n", []string{"f.yaml:5:22: sizing.quotaPrice: there is no CPU limit"}},
+		"price of a quota":               {head + "lab: {gateway: {limits: {cpu: 300m}}}\nsizing: {quotaPrice: true}\n", nil},
 		"classes of two requests":        {minimal + "sizing: {perClass: true}\nrequests: [{path: /}, {path: /b}]\n", nil},
 		"same name twice":                {minimal + "requests: [{name: a, path: /}, {name: a, path: /b}]\n", []string{"f.yaml:5:39: requests[1].name: the same name as requests[0]"}},
 		"connection header":              {minimal + "requests: [{path: /, headers: {Connection: close}}]\n", []string{"requests[0].headers.Connection"}},

@@ -70,3 +70,11 @@ func MixRate(edge float64, steps []MixStep) (rps float64, more bool) {
 	}
 	return lowest / mixFactor, true
 }
+
+// QuotaShare is the share of the edge at which the price of a CPU quota is measured:
+// where it costs something, and the objective still holds.
+const QuotaShare = 0.9
+
+// QuotaOrder returns for each phase whether the quotas are lifted in it: in turns
+// that a drift of the machine falls on both sides of alike.
+func QuotaOrder() []bool { return []bool{false, true, true, false} }

@@ -31,6 +31,9 @@ type Subject struct {
 	MostCores   float64 // the most CPU that a replica was seen to use, the mean over a phase; 0: not known
 	Throttling  []ThrottlePoint
 	Declared    Declared // what runs today
+	// MostBeyond is how many times the highest rate a capacity may be and still be
+	// recommended from; 0: nothing is left out for that.
+	MostBeyond float64
 }
 
 // ThrottlePoint is what a quota did in one phase.
@@ -93,6 +96,11 @@ func CapacityOf(s Subject) Capacity {
 	slices.SortStableFunc(candidates, func(a, b Candidate) int {
 		return cmp.Compare(orInf(a.Safe), orInf(b.Safe))
 	})
+	if first := &candidates[0]; s.MostBeyond > 0 && s.Highest > 0 && first.Safe > s.MostBeyond*s.Highest {
+		first.Reason = fmt.Sprintf("%s is safe per replica by the model, %.2g times the highest rate that was observed, %s: beyond %g times nothing is recommended; observe fewer replicas under the same load, or send load",
+			rate(first.Safe), first.Safe/s.Highest, rate(s.Highest), s.MostBeyond)
+		first.Safe = 0
+	}
 	out := Capacity{Candidates: candidates}
 	switch first := candidates[0]; {
 	case math.IsNaN(first.Safe):

@@ -193,6 +193,26 @@ func (l *Lab) LimitsEnforced() (enforced bool, whyNot []string) {
 // each by replica. The balancer before several gateways is not among them.
 func (l *Lab) Members() []Member { return slices.Clone(l.members) }
 
+// EnforceCPU puts the CPU limits of all members in force again, or lifts them. Memory
+// limits stay. Members whose limits never bound are left alone; changed is how many
+// were not.
+func (l *Lab) EnforceCPU(on bool) (changed int, err error) {
+	for _, m := range l.members {
+		if m.Limits.CPU <= 0 || !m.LimitsBind {
+			continue
+		}
+		milli := int64(0)
+		if on {
+			milli = int64(m.Limits.CPU)
+		}
+		if err := m.Cgroup.LimitCPU(milli); err != nil {
+			return changed, fmt.Errorf("CPU limit of %s %d: %w", m.Component, m.Replica, err)
+		}
+		changed++
+	}
+	return changed, nil
+}
+
 // Failed receives an error when a component dies without having been told to:
 // its name, how it ended, the last lines of its log. At most one is sent; the
 // channel is never closed.

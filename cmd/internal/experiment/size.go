@@ -81,6 +81,11 @@ func (s *sizing) phases(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.options.Scenario.Sizing.QuotaPrice {
+		if err := s.quotaPrice(ctx, models.SweepEdge(steps)); err != nil {
+			return err
+		}
+	}
 	measured, err := s.search(ctx, held, math.Min(missed, held*s.pace.ClimbFactor), limit)
 	if err != nil {
 		return err
@@ -301,6 +306,40 @@ func mixStep(s analysis.PhaseSummary) models.MixStep {
 		out.Throttled = math.Max(out.Throttled, throttled)
 	}
 	return out
+}
+
+// quotaPrice measures a rate just below the edge with the CPU quotas of the lab and
+// without them. It takes time of its own.
+func (s *sizing) quotaPrice(ctx context.Context, edge float64) (err error) {
+	began := time.Now()
+	if s.system.enforceCPU == nil {
+		return nil
+	}
+	if changed, err := s.system.enforceCPU(true); err != nil || changed == 0 {
+		s.options.Observer.Note("no CPU limit binds, so there is no price of a quota to measure")
+		return err
+	}
+	defer func() {
+		if _, again := s.system.enforceCPU(true); again != nil {
+			err = errors.Join(err, again)
+		}
+	}()
+	for i, lifted := range models.QuotaOrder() {
+		if _, err := s.system.enforceCPU(!lifted); err != nil {
+			return err
+		}
+		name := fmt.Sprintf("quota %d", i+1)
+		if lifted {
+			name = fmt.Sprintf("quota %d, lifted", i+1)
+		}
+		spec := s.spec(scenarios.KindQuota, name, models.QuotaShare*edge, s.pace.Steady)
+		spec.QuotasLifted = lifted
+		if _, _, err := s.measure(ctx, spec); err != nil {
+			return err
+		}
+	}
+	s.pace.Total += time.Since(began)
+	return nil
 }
 
 // fewestProbes make a search, however little time is left.

@@ -33,6 +33,9 @@ type system struct {
 	targets    []sampler.Target
 	notes      []string
 	failed     <-chan error // nil for a target
+	// enforceCPU lifts the CPU limits or puts them in force again, and says of how many
+	// processes; nil for a target.
+	enforceCPU func(on bool) (changed int, err error)
 	stop       func() error
 }
 
@@ -87,7 +90,8 @@ func openLab(ctx context.Context, options Options) (*system, error) {
 		lab: &record.Lab{
 			Kind: string(l.Kind()), EnvoyVersion: l.EnvoyVersion(), LimitsEnforced: enforced, LimitsWhyNot: strings.Join(whyNot, "; "), Policy: described,
 		},
-		failed: l.Failed(),
+		failed:     l.Failed(),
+		enforceCPU: l.EnforceCPU,
 		stop: func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 			defer cancel()

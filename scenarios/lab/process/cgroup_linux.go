@@ -186,27 +186,40 @@ func makeGroup(paths Cgroup, limits Limits) (*group, error) {
 	return &group{paths: paths}, nil
 }
 
-func setLimits(paths Cgroup, limits Limits) error {
-	set := func(folder, file, value string) error {
-		if folder == "" {
-			return fmt.Errorf("set cgroup limit %s: there is no such controller", file)
-		}
-		if err := os.WriteFile(filepath.Join(folder, file), []byte(value), 0o600); err != nil {
-			return fmt.Errorf("set cgroup limit to %s: %w", value, err)
-		}
-		return nil
+// setLimit writes a file of a group.
+func setLimit(folder, file, value string) error {
+	if folder == "" {
+		return fmt.Errorf("set cgroup limit %s: there is no such controller", file)
 	}
-	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	quota := number(limits.CPUMilli * cfsPeriodMicros / 1000)
-	period, bytes := number(cfsPeriodMicros), number(limits.MemoryBytes)
+	if err := os.WriteFile(filepath.Join(folder, file), []byte(value), 0o600); err != nil {
+		return fmt.Errorf("set cgroup limit to %s: %w", value, err)
+	}
+	return nil
+}
+
+// LimitCPU changes the CPU quota of a group, in thousandths of a core; 0 lifts it.
+func (c Cgroup) LimitCPU(milli int64) error {
+	quota, none := strconv.FormatInt(milli*cfsPeriodMicros/1000, 10), "max"
+	if c.Version != 2 {
+		none = "-1"
+	}
+	if milli <= 0 {
+		quota = none
+	}
+	period := strconv.FormatInt(cfsPeriodMicros, 10)
+	if c.Version == 2 {
+		return setLimit(c.CPU, "cpu.max", quota+" "+period)
+	}
+	if err := setLimit(c.CPU, "cpu.cfs_period_us", period); err != nil {
+		return err
+	}
+	return setLimit(c.CPU, "cpu.cfs_quota_us", quota)
+}
+
+func setLimits(paths Cgroup, limits Limits) error {
+	bytes := strconv.FormatInt(limits.MemoryBytes, 10)
 	if limits.CPUMilli > 0 {
-		var err error
-		if paths.Version == 2 {
-			err = set(paths.CPU, "cpu.max", quota+" "+period)
-		} else if err = set(paths.CPU, "cpu.cfs_period_us", period); err == nil {
-			err = set(paths.CPU, "cpu.cfs_quota_us", quota)
-		}
-		if err != nil {
+		if err := paths.LimitCPU(limits.CPUMilli); err != nil {
 			return err
 		}
 	}
@@ -215,12 +228,12 @@ func setLimits(paths Cgroup, limits Limits) error {
 		if paths.Version == 2 {
 			file, swap, swapLimit = "memory.max", "memory.swap.max", "0"
 		}
-		if err := set(paths.Memory, file, bytes); err != nil {
+		if err := setLimit(paths.Memory, file, bytes); err != nil {
 			return err
 		}
 		// Kubernetes nodes have no swap, and here none is wanted; kernels
 		// without swap accounting lack the file.
-		_ = set(paths.Memory, swap, swapLimit)
+		_ = setLimit(paths.Memory, swap, swapLimit)
 	}
 	return nil
 }

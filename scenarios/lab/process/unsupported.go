@@ -43,6 +43,9 @@ func (*Process) PID() int { return 0 }
 // Cgroup returns none.
 func (*Process) Cgroup() (Cgroup, bool) { return Cgroup{}, false }
 
+// LimitCPU returns ErrPlatform.
+func (Cgroup) LimitCPU(int64) error { return ErrPlatform }
+
 // LimitsBind returns false.
 func (*Process) LimitsBind() bool { return false }
 
