@@ -175,6 +175,7 @@ func (r *Result) component(rec *record.Record, phases []examined, c record.Compo
 		CPULimitCores: cpuLimit, MemoryLimitBytes: int64(memoryLimit),
 		CPUSecondsPerRequest: s.Demand.PerRequest, CPUSecondsPerWakeUp: s.Demand.PerWakeUp, CPUIdleCores: s.Demand.Idle, CPUModel: s.Demand.Words,
 		MemoryBaseBytes: s.Memory.Base, MemoryBytesPerInFlight: s.Memory.PerInFlight, MemoryBytesPerConnection: s.Memory.PerConnection,
+		MemoryKeptShare: s.Memory.Hysteresis, MemoryDriftBytesPerSecond: s.Memory.Drift,
 		SLOEdgeRps: s.Edge, CPULimitRps: stat.NotEstimable(0, "it has neither a CPU limit nor a known number of worker threads"),
 		Notes: []string{},
 	}

@@ -129,15 +129,19 @@ type Component struct {
 	MemoryBaseBytes          stat.Estimate `json:"memoryBaseBytes"`
 	MemoryBytesPerInFlight   stat.Estimate `json:"memoryBytesPerInFlight"`
 	MemoryBytesPerConnection stat.Estimate `json:"memoryBytesPerConnection"`
-	SLOEdgeRps               stat.Estimate `json:"sloEdgeRps"`  // per replica; a lower bound where no component is seen to bind; not estimable where another binds
-	CPULimitRps              stat.Estimate `json:"cpuLimitRps"` // per replica: where CPU reaches its limit
-	CapacityPerReplicaRps    Capacity      `json:"capacityPerReplicaRps"`
-	Replicas                 *Replicas     `json:"replicas,omitempty"` // absent for what is not to be sized, with the reason in Notes
-	Resources                *Resources    `json:"resources,omitempty"`
-	HPA                      *HPA          `json:"hpa,omitempty"`
-	Connections              *Connections  `json:"connections,omitempty"`   // of clients, how long they should live; nil where they are not known
-	Signal                   *Signal       `json:"scalingSignal,omitempty"` // another metric to scale by, where CPU alone does not tell
-	Notes                    []string      `json:"notes"`
+	// MemoryKeptShare is the share of what memory grew by under load that was still held
+	// when the load had come down again, and MemoryDriftBytesPerSecond its growth at constant load.
+	MemoryKeptShare           stat.Estimate `json:"memoryKeptShare"`
+	MemoryDriftBytesPerSecond stat.Estimate `json:"memoryDriftBytesPerSecond"`
+	SLOEdgeRps                stat.Estimate `json:"sloEdgeRps"`  // per replica; a lower bound where no component is seen to bind; not estimable where another binds
+	CPULimitRps               stat.Estimate `json:"cpuLimitRps"` // per replica: where CPU reaches its limit
+	CapacityPerReplicaRps     Capacity      `json:"capacityPerReplicaRps"`
+	Replicas                  *Replicas     `json:"replicas,omitempty"` // absent for what is not to be sized, with the reason in Notes
+	Resources                 *Resources    `json:"resources,omitempty"`
+	HPA                       *HPA          `json:"hpa,omitempty"`
+	Connections               *Connections  `json:"connections,omitempty"`   // of clients, how long they should live; nil where they are not known
+	Signal                    *Signal       `json:"scalingSignal,omitempty"` // another metric to scale by, where CPU alone does not tell
+	Notes                     []string      `json:"notes"`
 }
 
 // The parts of a recommendation, which package recommend owns.

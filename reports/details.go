@@ -111,6 +111,7 @@ func costSection(result analysis.Result) Section {
 		Caption: "Memory of one replica",
 		Columns: []Column{
 			{Title: "Component"}, {Title: "Base", Right: true}, {Title: "Per request in flight", Right: true}, {Title: "Per connection", Right: true},
+			{Title: "Kept after a step down", Right: true},
 		},
 	}
 	var notes []Block
@@ -121,7 +122,7 @@ func costSection(result analysis.Result) Section {
 		}})
 		memory.Rows = append(memory.Rows, Row{Cells: []string{
 			c.Name, quantity.ShortEstimate(c.MemoryBaseBytes, quantity.ByteCount), quantity.ShortEstimate(c.MemoryBytesPerInFlight, quantity.ByteCount),
-			quantity.ShortEstimate(c.MemoryBytesPerConnection, quantity.ByteCount),
+			quantity.ShortEstimate(c.MemoryBytesPerConnection, quantity.ByteCount), quantity.ShortEstimate(c.MemoryKeptShare, quantity.Share),
 		}})
 		for _, of := range []struct {
 			name     string
@@ -133,6 +134,7 @@ func costSection(result analysis.Result) Section {
 			{"base memory", c.MemoryBaseBytes},
 			{"memory per request in flight", c.MemoryBytesPerInFlight},
 			{"memory per connection", c.MemoryBytesPerConnection},
+			{"memory kept after a step down", c.MemoryKeptShare},
 		} {
 			notes = append(notes, whyNot(c.Name, of.name, of.estimate)...)
 		}
