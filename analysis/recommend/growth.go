@@ -124,6 +124,10 @@ func GrowthFor(f *Future, items []GrowthItem) *Growth {
 		for _, l := range item.limits() {
 			g.Limits = append(g.Limits, f.reaches(l))
 		}
+		if !item.asMeasured() {
+			g.Warnings = append(g.Warnings, fmt.Sprintf("the %d replicas of %s today have a CPU limit of %s, and it was measured with %s: how long they last is not known",
+				item.Subject.Declared.Replicas, item.Subject.Name, cpuWords(item.Subject.Declared.CPULimit), cpuWords(item.Subject.CPULimit)))
+		}
 	}
 	slices.SortStableFunc(g.Limits, func(a, b Limit) int {
 		// Of those beyond the horizon the lower rate comes first.
@@ -134,6 +138,19 @@ func GrowthFor(f *Future, items []GrowthItem) *Growth {
 	return g
 }
 
+// sameLimit is the share by which two CPU limits may differ that are called the same.
+const sameLimit = 0.1
+
+// asMeasured reports whether a replica of today, as far as is known, can use as much CPU
+// as one that was measured.
+func (i GrowthItem) asMeasured() bool {
+	today, measured := i.Subject.Declared.CPULimit, i.Subject.CPULimit
+	if i.Subject.Declared.Replicas <= 0 || today <= 0 || measured <= 0 {
+		return true
+	}
+	return math.Abs(today/measured-1) <= sameLimit
+}
+
 // limits are those of one component, as rates of the whole chain, in all clusters
 // together.
 func (i GrowthItem) limits() []Limit {
@@ -142,10 +159,10 @@ func (i GrowthItem) limits() []Limit {
 		Component: i.Subject.Name, By: ByReplicaMaximum, Replicas: n, Rps: i.carried(n),
 		Why: fmt.Sprintf("%d replicas, %s, no longer carry the peak when what may be lost is lost", n, what),
 	}}
-	if today := i.Subject.Declared.Replicas; today > 0 && today != n {
+	if today := i.Subject.Declared.Replicas; today > 0 && today != n && i.asMeasured() {
 		out = append(out, Limit{
 			Component: i.Subject.Name, By: ByReplicasToday, Replicas: today, Rps: i.carried(today),
-			Why: fmt.Sprintf("the %d replicas of today, each with the resources that were measured, no longer carry the peak when what may be lost is lost", today),
+			Why: fmt.Sprintf("the %d replicas of today no longer carry the peak when what may be lost is lost", today),
 		})
 	}
 	each := func(by string, rps stat.Estimate, why string) {

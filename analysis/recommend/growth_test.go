@@ -139,6 +139,13 @@ func TestGrowthThatIsNone(t *testing.T) {
 	if g := GrowthFor(f, []GrowthItem{sizedItem(load)}); g == nil || !strings.Contains(g.Why, "fewer than two values") || len(g.Limits) != 0 {
 		t.Errorf("of no history: %+v", g)
 	}
+	// Replicas of today that are not as those that were measured say nothing.
+	other := sizedItem(load)
+	other.Subject.CPULimit, other.Subject.Declared.CPULimit = 0.5, 2
+	g := GrowthFor(growing(0.05, 365), []GrowthItem{other})
+	if i := slices.IndexFunc(g.Limits, func(l Limit) bool { return l.By == ByReplicasToday }); i >= 0 || !strings.Contains(strings.Join(g.Warnings, "; "), "today have a CPU limit of 2 cores, and it was measured with 500m") {
+		t.Errorf("of replicas with another limit: %+v, %q", g.Limits, g.Warnings)
+	}
 	// A limit that is passed today.
 	late := growing(0.05, 365)
 	late.Scale = 3

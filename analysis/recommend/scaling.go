@@ -209,12 +209,17 @@ func (t attempt) world() hpa.World {
 		Disturbances: hpa.Disturb(load, hpa.Losses{Zones: t.load.Zones, ZoneSkew: t.load.ZoneSkew, Failover: failover}),
 	}
 	if t.load.Connections > 0 {
-		known := map[int]float64{}
-		w.Replica.Hottest = func(n int) float64 {
-			if _, ok := known[n]; !ok {
-				known[n] = t.load.hottest(n)
+		type spread struct {
+			replicas int
+			factor   float64
+		}
+		known := map[spread]float64{}
+		w.Replica.Hottest = func(n int, factor float64) float64 {
+			key := spread{n, factor}
+			if _, ok := known[key]; !ok {
+				known[key] = t.load.hottestWith(math.Min(1, t.load.share()*factor), n)
 			}
-			return known[n]
+			return known[key]
 		}
 	}
 	return w

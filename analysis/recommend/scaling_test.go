@@ -335,3 +335,29 @@ func TestNeedlessAutoscaler(t *testing.T) {
 		t.Errorf("of none: %q", why)
 	}
 }
+
+// TestReplicasStandInTheSimulation: what the formulas recommend for losses holds in the
+// simulation as well, with connections that spread unevenly: the lost ones come to
+// the replicas that are left, those of a lost cluster too, and pods that are still
+// starting spread nothing.
+func TestReplicasStandInTheSimulation(t *testing.T) {
+	s := subject()
+	for _, load := range []Load{
+		{PlannedRPS: 8041, PeakRPS: 5000, Zones: 3, Connections: 400},
+		{PlannedRPS: 8041, PeakRPS: 5000, Zones: 3, Clusters: 2, ClusterShare: 0.6, Connections: 400},
+		{PlannedRPS: 20000, PeakRPS: 10000, Zones: 1, Clusters: 3, Connections: 200},
+	} {
+		c := carrying(629)
+		r, why := ReplicasFor(c, load)
+		if r == nil {
+			t.Fatal(why)
+		}
+		request, _ := requestCores(s, operatingRPS(c, r, load))
+		a := attempt{subject: s, capacity: c, replicas: *r, load: load, safe: 629, request: request}
+		// A target that is never reached: nothing scales.
+		o := a.world().Simulate(hpa.Setting{Target: 10000, Min: r.Value, Max: r.Value}, 0)
+		if o.OverSeconds > 0 {
+			t.Errorf("%+v: %d replicas are above their safe rate for %g s, %.3f of it at the worst", load, r.Value, o.OverSeconds, o.WorstLoad)
+		}
+	}
+}

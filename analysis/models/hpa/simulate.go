@@ -13,8 +13,9 @@ type Replica struct {
 	Request float64                   // CPU request, in cores
 	SafeRPS float64                   // the rate up to which the objectives hold
 	// Hottest is the load of the hottest of so many replicas ÷ their mean, where
-	// connections do not move; nil, and below 1: as the others.
-	Hottest func(replicas int) float64
+	// connections do not move; factor is how many times the connections there are of
+	// what there is with nothing lost. Nil, and below 1: as the others.
+	Hottest func(replicas int, factor float64) float64
 }
 
 // Timing is how long things take. A zero is its default.
@@ -376,8 +377,9 @@ func (s *simulation) serve(d time.Duration) {
 	if weights > 0 {
 		hottest *= most / weights
 	}
-	if s.Replica.Hottest != nil && total > 1 {
-		hottest *= max(1, s.Replica.Hottest(total))
+	// Connections spread over what serves, and not over what is still starting.
+	if serving := int(math.Round(weights)); s.Replica.Hottest != nil && serving > 1 {
+		hottest *= max(1, s.Replica.Hottest(serving, s.factor))
 	}
 	for i := range s.pods {
 		c := &s.pods[i]

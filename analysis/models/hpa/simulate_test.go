@@ -30,7 +30,7 @@ func TestSimulateSteady(t *testing.T) {
 	}
 	// With the hottest at 1.8 times the mean that is 1.08 times what is safe.
 	w := world(flat(12000, 2*time.Hour))
-	w.Replica.Hottest = func(int) float64 { return 1.8 }
+	w.Replica.Hottest = func(int, float64) float64 { return 1.8 }
 	if got = w.Simulate(Setting{Target: 60, Min: 2, Max: 20}, 0); math.Abs(got.WorstLoad-1.08) > 1e-9 || got.OverSeconds != 7200 || got.OverRequests != 1 {
 		t.Errorf("%+v, want a load of 1.08, too much throughout", got)
 	}
