@@ -151,7 +151,11 @@ func slug(name string) string {
 }
 
 func machine(h record.Host) string {
-	return fmt.Sprintf("%d processors (%s), %.0f GiB, %s %s", h.CPUs, cmp.Or(h.CPUModel, "unknown"), float64(h.MemoryBytes)/(1<<30), h.OS, h.Kernel)
+	processors := fmt.Sprintf("%d processors", h.CPUs)
+	if h.CPUs == 1 {
+		processors = "one processor"
+	}
+	return processors + fmt.Sprintf(" (%s), %.0f GiB, %s %s", cmp.Or(h.CPUModel, "unknown"), float64(h.MemoryBytes)/(1<<30), h.OS, h.Kernel)
 }
 
 func rate(rps float64) string {

@@ -46,6 +46,7 @@ const (
 type verdict struct {
 	Kind      string           `json:"kind"`
 	Number    int              `json:"number"`
+	How       string           `json:"how,omitempty"` // what makes the gateway worse
 	Machine   string           `json:"machine"`
 	StartedAt time.Time        `json:"startedAt"`
 	Seconds   float64          `json:"seconds"`
@@ -118,7 +119,7 @@ func (r regressions) measure() error {
 	}
 	began, longest := time.Now(), time.Duration(0)
 	for _, t := range tasks(r.older) {
-		if slices.ContainsFunc(done, func(v verdict) bool { return v.Kind == t.kind && v.Number == t.number }) {
+		if slices.ContainsFunc(done, func(v verdict) bool { return v.Kind == t.kind && v.Number == t.number && v.current() }) {
 			continue
 		}
 		if time.Since(began)+longest > r.most {
@@ -157,9 +158,11 @@ func (r regressions) compare(t task, scenario string) (verdict, error) {
 		r.binary, "ab", "--together", "--base", scenario, "--new", scenario, "--pairs", pairsEach, "--max-time", mostTime.String(),
 		"--quiet", "--out", filepath.Join(dir, "ab"), "--base-envoy", r.envoy,
 	}
+	v := verdict{Kind: t.kind, Number: t.number}
 	after := r.envoy
 	switch t.kind {
 	case dearer, slower:
+		v.How = how(t.kind)
 		if after, err = writeEnvoy(dir, t.kind, r.envoy); err != nil {
 			return verdict{}, err
 		}
@@ -173,7 +176,7 @@ func (r regressions) compare(t task, scenario string) (verdict, error) {
 	command := exec.Command(arguments[0], arguments[1:]...)
 	began := time.Now()
 	output, err := command.CombinedOutput()
-	v := verdict{Kind: t.kind, Number: t.number, StartedAt: began.UTC().Truncate(time.Second), Seconds: time.Since(began).Round(time.Second / 10).Seconds(), Exit: command.ProcessState.ExitCode()}
+	v.StartedAt, v.Seconds, v.Exit = began.UTC().Truncate(time.Second), time.Since(began).Round(time.Second/10).Seconds(), command.ProcessState.ExitCode()
 	text, readErr := os.ReadFile(filepath.Join(dir, "ab", "ab.json"))
 	if readErr != nil {
 		return v, fmt.Errorf("%w: %w\n%s", err, readErr, output)
@@ -204,6 +207,12 @@ func (v *verdict) take(c analysis.Comparison) {
 			v.Envoys = d.Base + " → " + d.New
 		}
 	}
+}
+
+// current reports whether the comparison was made with what is worse today: how much
+// that is was found by trying.
+func (v verdict) current() bool {
+	return v.Kind != dearer && v.Kind != slower || v.How == how(v.Kind)
 }
 
 // of returns what was said of a metric; a verdict of its zero value when nothing was.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -30,7 +29,7 @@ Written by ` + "`make evidence-regressions`" + ` from the lines of
 ` + "`cmd/evidence/results/regressions.jsonl`" + `, one a comparison. Each comparison is one
 
 ` + "```" + `
-sailplan ab --together --pairs %s --base regressions.yaml --new regressions.yaml
+taskset --cpu-list 1 sailplan ab --together --pairs %s --base regressions.yaml --new regressions.yaml
 ` + "```" + `
 
 of ` + "`cmd/evidence/regressions.yaml`" + `: two labs with real Envoys at the same time, 450 requests
@@ -43,9 +42,10 @@ The margins of the scenario are 2.5 %% for CPU per request, since a change of 5 
 be found; 25 %% for p99, of which a run has 18 answers beyond; and the usual ones for
 the rest. All metrics of a comparison count: an alarm is one by any of them.
 
-The dearer gateway has a filter that sets %d headers and takes them off again, the slower
-one the fault filter with a delay of %s, before all other filters. How much that costs is no number put in: it
-is the change in the tables, and the median over all of them is in the summary.
+The dearer gateway has a filter that sets headers and takes them off again, the slower
+one the fault filter with a delay, before all other filters. How much that costs is no
+number put in: it is the change in the tables, and the median over all of them is in the
+summary.
 
 Machine: %s.
 `
@@ -87,12 +87,12 @@ func regressionsPage(all []verdict) []byte {
 	if len(all) > 0 {
 		where = all[0].Machine
 	}
-	fmt.Fprintf(&w, regressionsIntro, pairsEach, dearerHeaders, slowerBy, where)
+	fmt.Fprintf(&w, regressionsIntro, pairsEach, where)
 	writeSummary(&w, by)
 	for _, part := range []struct{ kind, title, text string }{
 		{same, "Envoy with itself", "Nothing differs. The columns of changes have the interval at 90 %."},
-		{dearer, "A gateway whose requests cost more CPU", "Found is a comparison that says so of the gateway's CPU per request."},
-		{slower, "A slower gateway", "Found is a comparison that says so of p50 or p90."},
+		{dearer, "A gateway whose requests cost more CPU", "Found is a comparison that says so of the gateway's CPU per request. " + madeBy(by[dearer])},
+		{slower, "A slower gateway", "Found is a comparison that says so of p50 or p90. " + madeBy(by[slower])},
 		{canary, "Another version of Envoy, as a canary", "The base is the older version, and the answer is that of a canary."},
 	} {
 		if len(by[part.kind]) == 0 {
@@ -106,6 +106,17 @@ func regressionsPage(all []verdict) []byte {
 	return w.Bytes()
 }
 
+// madeBy says what made the gateways worse.
+func madeBy(all []verdict) string {
+	var ways []string
+	for _, v := range all {
+		if !slices.Contains(ways, v.How) {
+			ways = append(ways, v.How)
+		}
+	}
+	return "What was done to it: " + strings.Join(ways, ", then ") + "."
+}
+
 func (m metricVerdict) words() string {
 	if !m.Change.OK() {
 		return "–"
@@ -116,6 +127,9 @@ func (m metricVerdict) words() string {
 // words says what a comparison came to.
 func (v verdict) words() string {
 	text := string(v.Outcome)
+	if !v.current() {
+		text += ", with " + v.How + ", and not counted"
+	}
 	if v.Kind == canary {
 		text = v.Envoys + ": " + map[analysis.Outcome]string{analysis.Regression: "roll back", analysis.NothingRegressed: "promote"}[v.Outcome]
 		if v.Outcome == analysis.Undecided || v.Outcome == analysis.Invalid {
@@ -174,7 +188,7 @@ func writeSummary(w *bytes.Buffer, by map[string][]verdict) {
 		{dearer, gatewayCPU, "dearer gateway found within ten minutes"},
 		{slower, medianLatency, "slower gateway found within ten minutes"},
 	} {
-		found, made := 0, by[part.kind]
+		found, made := 0, slices.DeleteFunc(slices.Clone(by[part.kind]), func(v verdict) bool { return !v.current() })
 		var changes []float64
 		for _, v := range made {
 			if v.found() {
@@ -184,11 +198,11 @@ func writeSummary(w *bytes.Buffer, by map[string][]verdict) {
 				changes = append(changes, c.Value)
 			}
 		}
-		by := math.NaN()
+		by := "–"
 		if len(changes) > 0 {
-			by = 100 * middle(changes)
+			by = fmt.Sprintf("%.1f %%", 100*middle(changes))
 		}
-		fmt.Fprintf(w, "| %s; it is worse by %.1f %% | %d of %d | 9 of %d | %s |\n", part.words, by, found, len(made), worseCount,
+		fmt.Fprintf(w, "| %s; it is worse by %s | %d of %d | 9 of %d | %s |\n", part.words, by, found, len(made), worseCount,
 			word(float64(found) >= leastFound*worseCount, len(made), worseCount))
 	}
 	if n > 0 {
