@@ -175,6 +175,9 @@ func TestJudgeRequests(t *testing.T) {
 		{"never full", func(_, o *breaker.Facts) { o.Client, o.Errors, o.Points = nil, nil, inFlight(60) }, breaker.NotMeasurable, "could not exceed"},
 		{"no limit at all", func(_, o *breaker.Facts) { o.Client, o.Errors, o.Points = nil, nil, inFlight(101) }, breaker.Fail, "nothing was shed"},
 		{"another class", func(_, o *breaker.Facts) { o.Errors = map[string]int64{"service-5xx": 120} }, breaker.Fail, "callers saw 0"},
+		{"some late, a busy machine", func(_, o *breaker.Facts) {
+			o.Latency = latency(answers{60, time.Millisecond}, answers{340, hold})
+		}, breaker.NotMeasurable, "too busy"},
 		{"not at once", func(_, o *breaker.Facts) { o.Latency = latency(answers{400, hold}) }, breaker.Fail, "within half of the time"},
 		{"the rest is harmed", func(_, o *breaker.Facts) { o.Latency = latency(answers{120, time.Millisecond}, answers{280, 3 * hold}) }, breaker.Fail, "admitted work was harmed"},
 		{"a busy machine", func(u, _ *breaker.Facts) { u.Latency = latency(answers{200, 2 * hold}) }, breaker.NotMeasurable, "too busy"},
@@ -262,11 +265,11 @@ func pulsed(before, over, after float64, backAfter float64) breaker.Facts {
 	f := breaker.Facts{}
 	good := 0.0
 	const step = 0.1
-	for i := range 150 { // 3 s, 4 s, 8 s
+	for i := range 120 { // 3 s, 3 s, 6 s
 		at := float64(i) * step
 		rate := before
 		switch {
-		case at >= 7+backAfter:
+		case at >= 6+backAfter:
 			rate = after
 		case at >= 3:
 			rate = over
@@ -275,6 +278,30 @@ func pulsed(before, over, after float64, backAfter float64) breaker.Facts {
 		f.Points = append(f.Points, breaker.Point{Seconds: at, Good: good, Retries: 2 * good})
 	}
 	return f
+}
+
+func TestJudgeRetryBudget(t *testing.T) {
+	trial := trial(t, setup(t, "{retryBudget: {percent: 20, minRetryConcurrency: 3}}", 2), "retryBudget")
+	for _, test := range []struct {
+		name             string
+		inFlight         []float64
+		retries, refused float64
+		verdict          breaker.Verdict
+	}{
+		// 100 first attempts, and retries that are a fifth of all: 125.
+		{"a fifth of all", []float64{20, 100, 125, 124, 126}, 230, 680, breaker.Pass},
+		{"an instant above", []float64{20, 100, 125, 160, 126}, 230, 680, breaker.Pass},
+		{"no budget", []float64{20, 100, 250, 300, 300}, 2000, 0, breaker.Fail},
+		{"a larger one", []float64{20, 100, 190, 200, 200}, 1000, 100, breaker.Fail},
+		{"nothing retried", []float64{20, 100, 100, 100, 100}, 0, 900, breaker.Fail},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := breaker.Facts{Sent: 750, Points: inFlight(test.inFlight...), Client: map[string]float64{"upstream_rq_retry": test.retries, "upstream_rq_retry_overflow": test.refused}}
+			if got := trial.Judge([]breaker.Facts{f}, 3); got.Verdict != test.verdict {
+				t.Errorf("got %s, %q, because %q, want %s", got.Verdict, got.Observed, got.Reason, test.verdict)
+			}
+		})
+	}
 }
 
 func TestJudgePulse(t *testing.T) {
@@ -336,6 +363,61 @@ func TestJudgeAgainstPeak(t *testing.T) {
 				return
 			}
 			t.Errorf("no judgement of %s", test.judgement)
+		})
+	}
+}
+
+// Whether an overload that sidecars shed can come about depends on what clients let
+// through: the trial is made only then.
+func TestOverloadOfTheEndpoints(t *testing.T) {
+	for _, test := range []struct {
+		clients int
+		load    bool
+	}{{3, false}, {4, true}} {
+		s := setup(t, "{connectionPool: {http: {http2MaxRequests: 20}}, outlierDetection: {maxEjectionPercent: 50}}", 3)
+		s.Peak = &breaker.Peak{RPS: 100, AnswerSeconds: 0.1, Clients: test.clients}
+		trial := trial(t, s, "overload of the endpoints")
+		if sends := trial.Parts[0].Steps[0].Load.Rate > 0; sends != test.load {
+			t.Errorf("%d clients with 20 each before 3 endpoints with 20 each: sends %t, want %t", test.clients, sends, test.load)
+		}
+		if !test.load {
+			if got := trial.Judge(make([]breaker.Facts, 1), 0); got.Verdict != breaker.Pass {
+				t.Errorf("got %s, want a pass", got.Verdict)
+			}
+			continue
+		}
+		f := breaker.Facts{Sent: 100, Server: map[string]float64{"upstream_rq_active_overflow": 40}}
+		if got := trial.Judge([]breaker.Facts{f}, 1); got.Verdict != breaker.Pass {
+			t.Errorf("nobody is ejected: got %s, %s", got.Verdict, got.Reason)
+		}
+		f.Client = map[string]float64{"outlier_detection.ejections_enforced_total": 2}
+		if got := trial.Judge([]breaker.Facts{f}, 1); got.Verdict != breaker.Fail {
+			t.Errorf("endpoints are ejected: got %s", got.Verdict)
+		}
+	}
+}
+
+func TestJudgePrediction(t *testing.T) {
+	trial := trial(t, setup(t, "{connectionPool: {http: {http2MaxRequests: 100}}}", 3), "prediction: 1 client, 1 endpoint")
+	hold := trial.Parts[0].Steps[0].Faults[0].Hold
+	// 1 500 arrive at 450/s: about 1 001 are answered and 499 shed.
+	for _, test := range []struct {
+		name     string
+		answered int64
+		took     time.Duration
+		verdict  breaker.Verdict
+	}{
+		{"as foretold", 1001, hold, breaker.Pass},
+		{"a little off", 1030, hold, breaker.Pass},
+		{"too many", 1060, hold, breaker.Fail},
+		{"too few", 900, hold, breaker.Fail},
+		{"too few, on a busy machine", 900, hold * 5 / 4, breaker.NotMeasurable},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := breaker.Facts{Sent: 1500, Good: test.answered, Errors: map[string]int64{"overflow": 1500 - test.answered}, Latency: latency(answers{test.answered, test.took}, answers{1500 - test.answered, time.Millisecond})}
+			if got := trial.Judge([]breaker.Facts{f}, 5); got.Verdict != test.verdict {
+				t.Errorf("got %s, %q, %q, want %s", got.Verdict, got.Observed, got.Reason, test.verdict)
+			}
 		})
 	}
 }

@@ -81,8 +81,15 @@ func (s Setup) judgeShed(side Side, limit float64, hold time.Duration, under, ov
 		return failed(observed, "over the limit %d requests went wrong in another way: %v", over.otherErrors(classOverflow), over.Errors)
 	}
 	fast := over.within(hold / 2)
-	if float64(fast) < 0.95*float64(told) {
-		return failed(observed, "only %d of %d were shed within half of the time that an answer takes", fast, told)
+	// A limit that makes requests wait sheds none of them fast; a machine that is held up
+	// for a moment makes a batch of them late.
+	const nearlyAll, few = 0.95, 0.25
+	if float64(fast) < nearlyAll*float64(told) {
+		const text = "only %d of %d were shed within half of the time that an answer takes"
+		if float64(fast) > few*float64(told) {
+			return unmeasured(observed, text+": the machine is too busy to tell", fast, told)
+		}
+		return failed(observed, text, fast, told)
 	}
 	if late := over.quantile(0.99); late > hold+hold/2+100*time.Millisecond {
 		return failed(observed, "answers that take %s took up to %s: admitted work was harmed", short(hold), short(late.Round(time.Millisecond)))

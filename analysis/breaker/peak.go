@@ -251,3 +251,53 @@ func (s Setup) atPeak() []Trial {
 	}
 	return []Trial{t}
 }
+
+// overloadEjects is the trial of whether an overload of the endpoints, which their
+// sidecars shed, has them ejected: a sidecar's 503 is an error of the endpoint to its
+// clients, and each ejection leaves more to the others. A client that sheds first, by a
+// limit of its own, prevents it.
+func (s Setup) overloadEjects() []Trial {
+	o := s.Client.OutlierDetection
+	limit := s.Server.ConnectionPool.HTTP.MaxRequests
+	allowed := Ejectable(s.Endpoints, o.MaxEjectionPercent.Value)
+	if s.Peak == nil || !o.Enabled.Value || !isSet(limit) || s.Endpoints < 2 || allowed == 0 {
+		return nil
+	}
+	clients := s.Client.ConnectionPool.HTTP.MaxRequests
+	all503 := float64(limit.Value) * float64(s.Endpoints)
+	b, _ := s.outlierBench()
+	b.Direct = false
+	const most = 20 // of the limit, since the lab has to exceed all of them together
+	n := math.Min(float64(limit.Value), most)
+	b.Server.ConnectionPool.HTTP.MaxRequests = limit
+	b.Server.ConnectionPool.HTTP.MaxRequests.Value = uint32(n)
+	t := Trial{
+		Name: "an overload of the endpoints", Field: fieldRequests, Side: Server, Limit: limit.Value,
+		Expected: fmt.Sprintf("endpoints whose sidecars shed what is too much (at %.0f in flight here) stay in service", n),
+	}
+	if isSet(clients) && float64(clients.Value)*float64(max(1, s.Peak.Clients)) <= all503 {
+		t.Expected += "; " + plural(max(1, s.Peak.Clients), "client") + " with their own limit cannot bring that about"
+		t.Parts = []Part{{b, []Step{{Name: "nothing", For: time.Millisecond}}}}
+		t.judge = func([]Facts) outcome {
+			return passed(fmt.Sprintf("all clients together let %.0f requests through, and the endpoints take %.0f", float64(clients.Value)*float64(max(1, s.Peak.Clients)), all503))
+		}
+		return []Trial{t}
+	}
+	over := 2 * n * float64(s.Endpoints)
+	hold, rate := b.holdFor(over)
+	t.Impossible = b.tooMany(over)
+	t.Parts = []Part{{b, []Step{{Name: "overload", Faults: all(b, Fault{Hold: hold}), Load: load(rate, over, 10*time.Second), For: 4*hold + 2*time.Second}}}}
+	t.judge = func(facts []Facts) outcome {
+		f := facts[0]
+		ejections := f.Client["outlier_detection.ejections_enforced_total"]
+		observed := fmt.Sprintf("%.0f of %d shed by sidecars, %.0f ejections, at most %.0f endpoints out at once", f.shed(Server), f.Sent, ejections, peak(f, func(p Point) float64 { return p.Ejected }))
+		switch {
+		case f.shed(Server) == 0:
+			return unmeasured(observed, "the load generator could not exceed the limits of the endpoints")
+		case ejections > 0:
+			return failed(observed, "what a sidecar sheds counts as errors of its endpoint: an overload ejects endpoints, and the others get their load. A limit at each client, http2MaxRequests of no more than %.0f for all clients together, sheds it before", all503)
+		}
+		return passed(observed)
+	}
+	return []Trial{t}
+}

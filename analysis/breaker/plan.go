@@ -54,7 +54,7 @@ const (
 func Plan(s Setup) []Trial {
 	s.Endpoints, s.Workers = max(1, s.Endpoints), max(1, s.Workers)
 	return slices.Concat(s.requests(), s.pending(), s.connections(), s.streams(), s.perConnection(),
-		s.retries(), s.connectTimeout(), s.idleTimeout(), s.ejections(), s.asWritten(), s.atPeak(), s.predictions(), s.pulse())
+		s.retries(), s.connectTimeout(), s.idleTimeout(), s.ejections(), s.asWritten(), s.atPeak(), s.overloadEjects(), s.predictions(), s.pulse())
 }
 
 // bench is one client in front of the endpoints, with nothing set.

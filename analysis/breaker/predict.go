@@ -188,12 +188,12 @@ func judgePrediction(o Overload, f Facts) outcome {
 	// Those that are shed at once take less than half of the time.
 	took, hold := f.meanAbove(seconds(o.HoldSeconds*0.45)), seconds(o.HoldSeconds)
 	switch {
+	case math.Abs(admittedOff) <= predictionError && math.Abs(shedOff) <= predictionError:
+		return passed(observed)
 	case took > hold+hold/12:
 		return unmeasured(observed, "answers that take %s took %s: the machine is too busy to tell", short(hold.Round(time.Millisecond)), short(took.Round(time.Millisecond)))
 	case f.Unsent > f.Sent/50:
 		return unmeasured(observed, "%d requests could not be sent", f.Unsent)
-	case math.Abs(admittedOff) > predictionError || math.Abs(shedOff) > predictionError:
-		return failed(observed, "that is more than %.0f %% off", 100*predictionError)
 	}
-	return passed(observed)
+	return failed(observed, "that is more than %.0f %% off", 100*predictionError)
 }

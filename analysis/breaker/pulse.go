@@ -43,7 +43,7 @@ func (s Setup) pulse() []Trial {
 	}
 	over, after := 10*time.Second, 20*time.Second
 	if s.Fast {
-		over, after = 4*time.Second, 8*time.Second
+		over, after = 3*time.Second, 6*time.Second
 	}
 	hold := seconds(pulseSlots * float64(s.Endpoints) / pulseCapacity)
 	shape := pulseShape(over, after)

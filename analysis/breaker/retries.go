@@ -55,8 +55,8 @@ func (s Setup) retryTrial(n float64) Trial {
 	t.judge = func(facts []Facts) outcome {
 		few, many := facts[0], facts[1]
 		refused, first := many.Client["upstream_rq_retry_overflow"], rate*hold.Seconds()
-		most := peak(many, inFlight)
-		observed := fmt.Sprintf("few: %.0f retries refused; many: %.0f refused, %.0f sent, with at most %.0f requests in flight of which %.0f are first attempts", few.Client["upstream_rq_retry_overflow"], refused, many.Client["upstream_rq_retry"], most, first)
+		usual := middle(many, inFlight)
+		observed := fmt.Sprintf("few: %.0f retries refused; many: %.0f refused, %.0f sent, with %.0f requests in flight of which %.0f are first attempts", few.Client["upstream_rq_retry_overflow"], refused, many.Client["upstream_rq_retry"], usual, first)
 		switch {
 		case few.Client["upstream_rq_retry_overflow"] > 0:
 			return failed(observed, "retries were refused below the limit")
@@ -64,7 +64,7 @@ func (s Setup) retryTrial(n float64) Trial {
 			return unmeasured(observed, "there were not more than %.0f retries at once", n)
 		case refused == 0:
 			return failed(observed, "no retry was refused at the limit")
-		case most > first*1.1+n+s.tolerance(n+first):
+		case usual > first*1.1+n+s.tolerance(n+first):
 			return failed(observed, "that is more than the first attempts and %.0f retries", n)
 		case many.Errors[classOverflow] > 0:
 			return failed(observed, "callers saw an overflow instead of the endpoint's error: %v", many.Errors)
@@ -94,15 +94,15 @@ func (s Setup) budgetTrial() Trial {
 	}}}}
 	t.judge = func(facts []Facts) outcome {
 		f := facts[0]
-		most := peak(f, func(p Point) float64 { return p.InFlight })
+		usual := middle(f, func(p Point) float64 { return p.InFlight })
 		// The retries are a share of all that is in flight, themselves included.
 		allowed := math.Max(first+least, first/(1-share))
 		perRequest := f.Client["upstream_rq_retry"] / math.Max(1, float64(f.Sent))
-		observed := fmt.Sprintf("at most %.0f in flight, of which %.0f are first attempts; %.2f retries for each request, %.0f refused", most, first, perRequest, f.Client["upstream_rq_retry_overflow"])
+		observed := fmt.Sprintf("%.0f in flight, of which %.0f are first attempts; %.2f retries for each request, %.0f refused", usual, first, perRequest, f.Client["upstream_rq_retry_overflow"])
 		switch {
 		case f.Client["upstream_rq_retry_overflow"] == 0:
 			return failed(observed, "no retry was refused although all requests failed")
-		case most > allowed*1.1+s.tolerance(allowed):
+		case usual > allowed*1.1+s.tolerance(allowed):
 			return failed(observed, "the budget allows %.0f", allowed)
 		case f.Client["upstream_rq_retry"] == 0:
 			return failed(observed, "nothing was retried")

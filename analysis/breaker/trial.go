@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -215,6 +216,21 @@ func peak(facts Facts, of func(Point) float64) float64 {
 		most = max(most, of(p))
 	}
 	return most
+}
+
+// middle returns the median of what the points of the second half say, when what is in
+// flight has settled: for bounds that hold for the ordinary and not for each instant,
+// in which a machine that was held up catches up.
+func middle(facts Facts, of func(Point) float64) float64 {
+	var all []float64
+	for _, p := range facts.Points[len(facts.Points)/2:] {
+		all = append(all, of(p))
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
 }
 
 // shed returns how many requests the limits of a side shed, by Envoy's counters:

@@ -53,6 +53,8 @@ type row struct {
 	trial         string
 	verdict       breaker.Verdict
 	seen, because *regexp.Regexp
+	// busy rows need what processors there are, so they come first and alone.
+	busy bool
 }
 
 // readRow reads a policy and the comments above it.
@@ -97,6 +99,14 @@ func readRow(t *testing.T, file string) row {
 			r.trial = value
 		case key == "verdict":
 			r.verdict = breaker.Verdict(value)
+		case key == "clients":
+			clients, err := strconv.Atoi(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.setup.Peak = &breaker.Peak{RPS: 100, AnswerSeconds: 0.1, Clients: clients}
+		case key == "alone":
+			r.busy = value == "true"
 		case key == "seen":
 			r.seen = regexp.MustCompile(value)
 		case key == "because":
@@ -156,8 +166,10 @@ func TestPoliciesOnEnvoy(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
-			t.Parallel()
 			r := readRow(t, file)
+			if !r.busy {
+				t.Parallel()
+			}
 			trials, err := breaker.Select(breaker.Plan(r.setup), []string{r.trial})
 			if err != nil || len(trials) != 1 {
 				t.Fatalf("got %d trials of %q, %v, want one", len(trials), r.trial, err)
