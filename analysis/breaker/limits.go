@@ -97,8 +97,8 @@ func (s Setup) judgeShed(side Side, limit float64, hold time.Duration, under, ov
 	return passed(observed)
 }
 
-// poolSize is how many connections stand behind a limit: each thread has at least
-// one to each endpoint that it uses.
+// poolSlack is how many connections there may be whatever the limit: each thread has
+// at least one to each endpoint that it uses.
 func (s Setup) poolSlack() float64 { return float64(s.Workers * s.Endpoints) }
 
 // pending are the trials of http1MaxPendingRequests: on a warm pool, whose
@@ -235,7 +235,6 @@ func (s Setup) connections() []Trial {
 	// Each thread keeps at least one connection to each endpoint.
 	room := math.Max(n, s.poolSlack())
 	rate = math.Max(rate, 1.5*room/hold.Seconds())
-	b.Client.ConnectionPool.TCP.MaxConnections = limit
 	t.Parts = []Part{{b, []Step{
 		{Name: "under the limit", Faults: all(b, Fault{Hold: hold}), Load: load(underShare*n/hold.Seconds(), n, 8*hold), For: 2 * hold},
 		{Name: "over the limit", Load: load(rate, 3*room, 10*hold), For: 3 * hold},
