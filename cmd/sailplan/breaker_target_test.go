@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,5 +68,93 @@ func TestBreakerOfARunningSystem(t *testing.T) {
 	wrong := start(t, map[string]string{"dr.yaml": rule}, "breaker", "-f", "dr.yaml", "--target", url[1], "--admin", admin[1])
 	if got := wrong.wait(); got != 2 || !strings.Contains(wrong.stderr.String(), "--max-rate") {
 		t.Errorf("without --max-rate: exit code %d, %s", got, wrong.stderr.String())
+	}
+}
+
+// limitedRule has limits that some 300 requests a second of 100 ms exceed.
+const limitedRule = `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: service, namespace: lab}
+spec:
+  host: service.lab.svc.cluster.local
+  trafficPolicy:
+    connectionPool:
+      http:
+        http1MaxPendingRequests: 100
+        http2MaxRequests: 20
+        maxRequestsPerConnection: 50
+        idleTimeout: 2s
+    outlierDetection:
+      consecutive5xxErrors: 7
+      consecutiveGatewayErrors: 3
+      maxEjectionPercent: 50
+    retryBudget: {percent: 25, minRetryConcurrency: 4}
+`
+
+const limitedLab = `apiVersion: sailplan.io/v1
+kind: Scenario
+metadata: {name: live}
+lab:
+  proxy: envoy
+  gateway: {concurrency: 1}
+  sidecar: {concurrency: 1}
+  service: {replicas: 2, latency: {median: 100ms, p99: 101ms}, responseBytes: 64}
+  policy: [rule.yaml]
+connections: {count: 2, streamsPerConnection: 50}
+requests: [{name: get, weight: 1, method: GET, path: /}]
+objectives: [{quantile: 0.99, latency: 1s}]
+demand: {peakRate: 100/s}
+`
+
+// A running system's limits are exceeded where the rate that is allowed suffices, and
+// every setting that an Envoy has is compared.
+func TestBreakerExceedsTheLimitsOfARunningSystem(t *testing.T) {
+	running := start(t, map[string]string{"lab.yaml": limitedLab, "rule.yaml": limitedRule}, "lab", "lab.yaml", "--envoy", envoy(t))
+	running.until("the lab is up", func() bool { return strings.Contains(running.stdout.String(), "Ctrl-C ends it") })
+	said := regexp.MustCompile(`load goes to +(\S+)[^\n]*\ngateway +0 +pid \d+ +(http://\S+)`).FindStringSubmatch(running.stdout.String())
+	if said == nil {
+		t.Fatalf("the lab does not say where it is: %s", running.stdout.String())
+	}
+	pass, unknown := "pass", "not-measurable"
+	for _, test := range []struct {
+		name, rule, maxRate string
+		codes               []int // a busy machine may not be able to tell
+		trials              map[string][]string
+		differ              []string
+	}{
+		{"exceeded", limitedRule, "600/s", []int{0, 4}, map[string][]string{
+			"http2MaxRequests of a client": {pass, unknown}, "maxRequestsPerConnection": {pass}, "idleTimeout": {pass},
+		}, nil},
+		{"not exceeded, and other files", strings.NewReplacer("percent: 25", "percent: 30", "consecutiveGatewayErrors: 3", "consecutiveGatewayErrors: 2").Replace(limitedRule), "50/s", []int{3}, map[string][]string{
+			"http2MaxRequests of a client": {unknown}, "maxRequestsPerConnection": {pass}, "idleTimeout": {pass},
+		}, []string{"live outlierDetection.consecutiveGatewayErrors", "live retryBudget.percent"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := start(t, map[string]string{"dr.yaml": test.rule}, "breaker", "-f", "dr.yaml", "--target", said[1], "--admin", said[2],
+				"--max-rate", test.maxRate, "--concurrency", "1", "--duration", "6s", "--out", "out", "--quiet")
+			if got := c.wait(); !slices.Contains(test.codes, got) {
+				t.Errorf("exit code: got %d, want one of %v: %s%s", got, test.codes, c.stderr.String(), c.stdout.String())
+			}
+			report := readJSON[struct {
+				Trials []struct{ Name, Verdict, Observed, Reason string }
+			}](t, filepath.Join(c.dir, "out", "breaker.json"))
+			var differ []string
+			live, made := 0, 0
+			for _, trial := range report.Trials {
+				if strings.HasPrefix(trial.Name, "live ") {
+					if live++; trial.Verdict != pass {
+						differ = append(differ, trial.Name)
+					}
+					continue
+				}
+				if made++; !slices.Contains(test.trials[trial.Name], trial.Verdict) {
+					t.Errorf("%s: got %s, observed %q, because %q, want one of %v", trial.Name, trial.Verdict, trial.Observed, trial.Reason, test.trials[trial.Name])
+				}
+			}
+			slices.Sort(differ)
+			if made != len(test.trials) || live < 18 || !slices.Equal(differ, test.differ) {
+				t.Errorf("got %d trials and %d settings, of which differ %q; want %d, at least 18, %q", made, live, differ, len(test.trials), test.differ)
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -110,20 +111,41 @@ type dumpedCluster struct {
 			MaxPendingRequests *uint32 `json:"max_pending_requests"`
 			MaxRequests        *uint32 `json:"max_requests"`
 			MaxRetries         *uint32 `json:"max_retries"`
+			RetryBudget        *struct {
+				Percent *struct {
+					Value float64 `json:"value"`
+				} `json:"budget_percent"`
+				Least *uint32 `json:"min_retry_concurrency"`
+			} `json:"retry_budget"`
 		} `json:"thresholds"`
 	} `json:"circuit_breakers"`
 	OutlierDetection *struct {
 		Consecutive5xx     *uint32 `json:"consecutive_5xx"`
 		Enforcing5xx       *uint32 `json:"enforcing_consecutive_5xx"`
+		Gateway            *uint32 `json:"consecutive_gateway_failure"`
+		EnforcingGateway   *uint32 `json:"enforcing_consecutive_gateway_failure"`
+		Split              bool    `json:"split_external_local_origin_errors"`
+		Local              *uint32 `json:"consecutive_local_origin_failure"`
 		Interval           string  `json:"interval"`
 		BaseEjectionTime   string  `json:"base_ejection_time"`
 		MaxEjectionPercent *uint32 `json:"max_ejection_percent"`
 	} `json:"outlier_detection"`
+	Common struct {
+		Panic *struct {
+			Value float64 `json:"value"`
+		} `json:"healthy_panic_threshold"`
+	} `json:"common_lb_config"`
 	Protocols map[string]struct {
 		Common struct {
 			IdleTimeout *string `json:"idle_timeout"`
 			MaxRequests *uint32 `json:"max_requests_per_connection"`
+			MaxDuration *string `json:"max_connection_duration"`
 		} `json:"common_http_protocol_options"`
+		Explicit struct {
+			HTTP2 *struct {
+				Streams *uint32 `json:"max_concurrent_streams"`
+			} `json:"http2_protocol_options"`
+		} `json:"explicit_http_config"`
 	} `json:"typed_extension_protocol_options"`
 }
 
@@ -168,14 +190,35 @@ func (c dumpedCluster) limits() map[string]LiveValue {
 			connections, pending, requests, retries = t.MaxConnections, t.MaxPendingRequests, t.MaxRequests, t.MaxRetries
 		}
 	}
+	limits["retryBudget"] = LiveValue{"false", true}
+	for _, t := range c.CircuitBreakers.Thresholds {
+		if budget := t.RetryBudget; budget != nil && (t.Priority == "" || t.Priority == "DEFAULT") {
+			limits["retryBudget"] = LiveValue{"true", true}
+			limits["retryBudget.percent"] = LiveValue{"20", false}
+			if budget.Percent != nil {
+				limits["retryBudget.percent"] = LiveValue{strconv.FormatFloat(budget.Percent.Value, 'g', -1, 64), true}
+			}
+			limits["retryBudget.minRetryConcurrency"] = number(budget.Least, 3)
+		}
+	}
 	const usual, usualRetries = 1024, 3
 	limits["connectionPool.tcp.maxConnections"] = number(connections, usual)
 	limits["connectionPool.http.http1MaxPendingRequests"] = number(pending, usual)
 	limits["connectionPool.http.http2MaxRequests"] = number(requests, usual)
-	limits["connectionPool.http.maxRetries"] = number(retries, usualRetries)
+	if limits["retryBudget"].Text == "false" { // which takes its place
+		limits["connectionPool.http.maxRetries"] = number(retries, usualRetries)
+	}
 	limits["connectionPool.http.maxRequestsPerConnection"] = LiveValue{"0", false}
 	limits["connectionPool.http.idleTimeout"] = LiveValue{"3600s", false}
+	limits["connectionPool.tcp.maxConnectionDuration"] = LiveValue{"0s", false}
 	for _, p := range c.Protocols {
+		if p.Common.MaxDuration != nil {
+			limits["connectionPool.tcp.maxConnectionDuration"] = LiveValue{*p.Common.MaxDuration, true}
+		}
+		// Without HTTP/2, Istio drops the field.
+		if p.Explicit.HTTP2 != nil {
+			limits["connectionPool.http.maxConcurrentStreams"] = number(p.Explicit.HTTP2.Streams, math.MaxInt32)
+		}
 		if p.Common.IdleTimeout != nil {
 			limits["connectionPool.http.idleTimeout"] = LiveValue{*p.Common.IdleTimeout, true}
 		}
@@ -190,6 +233,19 @@ func (c dumpedCluster) limits() map[string]LiveValue {
 			errors = LiveValue{"0", true}
 		}
 		limits["outlierDetection.consecutive5xxErrors"] = errors
+		// Not enforced unless it is said.
+		limits["outlierDetection.consecutiveGatewayErrors"] = LiveValue{"0", false}
+		if o.EnforcingGateway != nil && *o.EnforcingGateway > 0 {
+			limits["outlierDetection.consecutiveGatewayErrors"] = number(o.Gateway, 5)
+		}
+		limits["outlierDetection.splitExternalLocalOriginErrors"] = LiveValue{strconv.FormatBool(o.Split), true}
+		if o.Split {
+			limits["outlierDetection.consecutiveLocalOriginFailures"] = number(o.Local, 5)
+		}
+		limits["outlierDetection.minHealthPercent"] = LiveValue{"50", false}
+		if c.Common.Panic != nil {
+			limits["outlierDetection.minHealthPercent"] = LiveValue{strconv.FormatFloat(c.Common.Panic.Value, 'f', -1, 64), true}
+		}
 		limits["outlierDetection.interval"] = text(o.Interval, "10s")
 		limits["outlierDetection.baseEjectionTime"] = text(o.BaseEjectionTime, "30s")
 		limits["outlierDetection.maxEjectionPercent"] = number(o.MaxEjectionPercent, 10)

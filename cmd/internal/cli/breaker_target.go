@@ -45,10 +45,20 @@ func (a *app) liveTarget(ctx context.Context, o breakerOptions, d *destination) 
 	d.report.Notes = append(d.report.Notes, fmt.Sprintf("the limits are those of cluster %s of the Envoy at %s", live.Name, withoutSecrets(o.admin)))
 	d.report.Trials = breaker.CompareLive(d.setup.Client, values)
 	target := &experiment.BreakerTarget{Plan: plan, AdminURL: o.admin, Cluster: live.Name}
-	return target, func(s breaker.Setup) []breaker.Trial {
-		return s.PlanLive(breaker.Live{MaxRate: rate.RPS(), Seconds: o.duration.Seconds()})
-	}, nil
+	system := breaker.Live{MaxRate: rate.RPS(), Seconds: o.duration.Seconds()}
+	base, err := experiment.Meet(ctx, experiment.BreakerOptions{Target: target, Seed: 1}, system.Base())
+	if err != nil {
+		return nil, nil, err
+	}
+	if note := breaker.UntriedNote(d.setup.Untried()); note != "" {
+		d.report.Notes = append(d.report.Notes, note)
+	}
+	return target, func(s breaker.Setup) []breaker.Trial { return s.PlanLive(system, base) }, nil
 }
+
+// mostErrors is the share of requests that may go wrong, for a while, before the load
+// is stopped. A trial exceeds a limit by half, so that a third is shed.
+const mostErrors = 0.8
 
 // targetPlan is what is sent to a running system, but for the load.
 func targetPlan(o breakerOptions, rate scenarios.Rate) (scenarios.Plan, error) {
@@ -63,7 +73,7 @@ func targetPlan(o breakerOptions, rate scenarios.Rate) (scenarios.Plan, error) {
 	}
 	scenario.Target.TLS = o.tls
 	scenario.Load.Rate, scenario.Load.Duration = rate, o.duration
-	scenario.Guards.MaxRate = rate
+	scenario.Guards.MaxRate, scenario.Guards.MaxErrorRatio = rate, mostErrors
 	scenario = scenarios.Defaults(scenario)
 	if err := scenarios.Validate(scenario); err != nil {
 		return scenarios.Plan{}, err

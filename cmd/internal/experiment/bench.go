@@ -61,8 +61,13 @@ func openTarget(o BreakerOptions) (*bench, error) {
 	b := &bench{plan: o.Target.Plan, seed: o.Seed}
 	var err error
 	b.readers, err = newReaders([]lab.Member{{Component: lab.ComponentGateway, AdminURL: o.Target.AdminURL, Cluster: o.Target.Cluster}})
+	b.readers.every = lookAtTarget
 	return b, err
 }
+
+// lookAtTarget is how often the counters of a running Envoy are read, which costs it
+// more the more clusters it has.
+const lookAtTarget = 250 * time.Millisecond
 
 // close stops the lab also when the context of the trials has ended.
 func (b *bench) close() error {

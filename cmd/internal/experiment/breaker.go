@@ -31,6 +31,19 @@ type BreakerTarget struct {
 	AdminURL, Cluster string
 }
 
+// Meet makes one step on the running system before there is a plan for it.
+func Meet(ctx context.Context, o BreakerOptions, step breaker.Step) (breaker.Facts, error) {
+	b, err := openTarget(o)
+	if err != nil {
+		return breaker.Facts{}, err
+	}
+	facts, err := b.run(ctx, []breaker.Step{step})
+	if err = errors.Join(err, b.close()); err != nil {
+		return breaker.Facts{}, fmt.Errorf("meeting the target: %w", err)
+	}
+	return facts[0], nil
+}
+
 // BreakerFacts is what came out of trials.
 type BreakerFacts struct {
 	Results []breaker.Result

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,7 @@ type readout struct {
 type readers struct {
 	clients, servers []*sampler.Counters
 	members          []lab.Member
+	every            time.Duration // that they are looked at; 0: lookEvery
 }
 
 func newReaders(members []lab.Member) (readers, error) {
@@ -116,7 +118,7 @@ func (r *readers) look(ctx context.Context) (readout, error) {
 
 // watch looks until ctx ends and returns what it saw; found is told each point.
 func (r *readers) watch(ctx context.Context, first readout, begin time.Time, found func(breaker.Point)) (points []breaker.Point, unread int) {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(cmp.Or(r.every, lookEvery))
 	defer ticker.Stop()
 	for {
 		now, err := r.look(ctx)
