@@ -17,7 +17,7 @@ type Live struct {
 
 // Rates and lengths of what is sent to a running system.
 const (
-	baseSeconds = 4 * time.Second
+	baseFor     = 4 * time.Second
 	baseShare   = 0.1  // of the rate that is allowed
 	liveShare   = 0.5  // of a limit that is not to be reached: callers elsewhere need room too
 	earlyShare  = 0.1  // of a limit that looks at an instant may miss
@@ -30,7 +30,7 @@ const (
 // tenth of the rate that is allowed.
 func (l Live) Base() Step {
 	rate := math.Max(math.Min(l.MaxRate, 2), l.MaxRate*baseShare)
-	return Step{Name: "as it is", Load: l.load(rate, rate), For: baseSeconds}
+	return Step{Name: "as it is", Load: l.load(rate, rate), For: baseFor}
 }
 
 // load has room for so many in flight.
