@@ -122,7 +122,7 @@ func costSection(result analysis.Result) Section {
 		}})
 		memory.Rows = append(memory.Rows, Row{Cells: []string{
 			c.Name, quantity.ShortEstimate(c.MemoryBaseBytes, quantity.ByteCount), quantity.ShortEstimate(c.MemoryBytesPerInFlight, quantity.ByteCount),
-			quantity.ShortEstimate(c.MemoryBytesPerConnection, quantity.ByteCount), quantity.ShortEstimate(c.MemoryKeptShare, quantity.Share),
+			quantity.ShortEstimate(c.MemoryBytesPerConnection, quantity.ByteCount), keptShare(c),
 		}})
 		for _, of := range []struct {
 			name     string
@@ -145,6 +145,15 @@ func costSection(result analysis.Result) Section {
 	blocks := append([]Block{cpu}, mixBlocks(result)...)
 	blocks = append(blocks, quotaBlocks(result.QuotaTrial)...)
 	return Section{Title: "What a request costs", Detail: true, Blocks: append(append(blocks, memory), notes...)}
+}
+
+// keptShare is what memory kept after a step down; Absent in results of before there
+// was such an estimate, too.
+func keptShare(c analysis.Component) string {
+	if c.MemoryKeptShare.N == 0 {
+		return quantity.Absent
+	}
+	return quantity.ShortEstimate(c.MemoryKeptShare, quantity.Share)
 }
 
 // quotaBlocks show what the CPU quotas cost.
