@@ -71,6 +71,10 @@ const (
 	wakeUpsAsGood = 1.25 // below, the phases do not reject them
 )
 
+// rivalFreedom is how many degrees of freedom a rival needs to widen an interval: with
+// two of them its own reaches from nothing to anything, and says no more than that.
+const rivalFreedom = 4
+
 // chooseDemand fits the demand with and without wake-ups, and says what there is to
 // say of the choice. A choice that the phases hardly tell is part of what is not
 // known: where the rate alone is chosen and wake-ups are as good, intervals are those
@@ -90,7 +94,7 @@ func chooseDemand(points []DemandPoint) (d Demand, note string, err error) {
 	if ratio < wakeUpsBetter {
 		return with.together(alone, err, points), "", nil
 	}
-	if err == nil && ratio < wakeUpsAsGood {
+	if err == nil && ratio < wakeUpsAsGood && with.fit.DF >= rivalFreedom {
 		alone.rival = &with
 		return alone, "; wake-ups explain no more than the rate does, but as much: intervals are those of both", nil
 	}

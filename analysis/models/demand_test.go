@@ -305,3 +305,16 @@ func TestDemandCoverage(t *testing.T) {
 		}
 	}
 }
+
+// TestFewPhasesStillTell: of a quick sizing five phases are left below throttling. A
+// rival of three columns fitted to them reaches from no CPU to any; it must not take the
+// rate away that a replica carries. The points are of one Envoy 1.40 under 300m.
+func TestFewPhasesStillTell(t *testing.T) {
+	d := FitDemand([]DemandPoint{
+		{RPS: 198.4, Cores: 0.0818, WakeUps: 384.8}, {RPS: 295.6, Cores: 0.1250, WakeUps: 531.8}, {RPS: 415.2, Cores: 0.1375, WakeUps: 719.7},
+		{RPS: 534.0, Cores: 0.1771, WakeUps: 870.5}, {RPS: 854.5, Cores: 0.2479, WakeUps: 1179.2},
+	})
+	if e := d.RateAt(0.225); !(e.Low > 400) || !(e.High < 1500) {
+		t.Errorf("225m are reached at %+v by %s, want a rate with a safe end above 0", e, d.Words)
+	}
+}

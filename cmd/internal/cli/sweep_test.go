@@ -33,3 +33,25 @@ func TestParseSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestSweepRefusals: what no lab can be swept with is wrong use, before anything starts.
+func TestSweepRefusals(t *testing.T) {
+	target := strings.Replace(scenarioText, "lab: {proxy: auto}", "target: {url: http://127.0.0.1:1}", 1)
+	for _, c := range []struct {
+		name, stdin string
+		args        []string
+		says        string
+	}{
+		{"a target", target, []string{"size", "-", "--sweep-concurrency", "1,2"}, "starts labs, and this drives a target"},
+		{"one setting", scenarioText, []string{"size", "-", "--sweep-concurrency", "1"}, "two settings at the least"},
+		{"without a load", scenarioText, []string{"size", "-", "--sweep-concurrency", "1,2", "--from-prometheus"}, "--from-prometheus sends nothing"},
+		{"calibrated", scenarioText, []string{"size", "-", "--sweep-concurrency", "1,2", "--calibrate", "x"}, "calibrate the sizing that is chosen"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newProcess(t, c.stdin)
+			if code := Main(c.args, p.Process); code != exitUsage || !strings.Contains(p.stderr.String(), c.says) {
+				t.Errorf("exit code %d, %q; want %d and %q", code, p.stderr.String(), exitUsage, c.says)
+			}
+		})
+	}
+}
