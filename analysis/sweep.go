@@ -132,8 +132,6 @@ func sweptRun(rec *record.Record) (SweptRun, error) {
 		}
 	}
 	switch {
-	case result.Outcome == Contradicted:
-		run.WhyNot = "its proof contradicts its prediction"
 	case result.Outcome != Recommended:
 		run.WhyNot = result.OutcomeReason
 	case !(run.Capacity.Safe() > 0):
