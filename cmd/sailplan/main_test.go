@@ -33,6 +33,9 @@ func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 const binaryVariable = "SAILPLAN_TEST_BINARY"
 
 func buildAndRun(m *testing.M) int {
+	if port := os.Getenv(serverVariable); port != "" {
+		return serveBuild(port)
+	}
 	dir, err := os.MkdirTemp("", "sailplan-cli-*")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

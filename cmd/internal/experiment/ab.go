@@ -145,6 +145,10 @@ func (s Side) start(ctx context.Context) (stop func() error, err error) {
 	if taken(ctx, plan.Endpoint.Address) {
 		return nil, fmt.Errorf("something listens at %s before the command of %s is started; end it, or leave out the command", plan.Endpoint.Address, s.Name)
 	}
+	here, err := filepath.Abs(".") // where the user is: ./server is meant from there
+	if err != nil {
+		return nil, fmt.Errorf("the working folder of the command of %s: %w", s.Name, err)
+	}
 	owner, err := process.NewOwner(process.Config{StateDir: s.Options.StateDir})
 	if err != nil {
 		return nil, err
@@ -154,7 +158,7 @@ func (s Side) start(ctx context.Context) (stop func() error, err error) {
 		defer cancel()
 		return owner.Close(ctx)
 	}
-	child, err := owner.Start(ctx, process.Options{Name: s.Name, Path: "/bin/sh", Args: []string{"-c", s.Start}, Env: s.Options.Environment})
+	child, err := owner.Start(ctx, process.Options{Name: s.Name, Path: "/bin/sh", Args: []string{"-c", s.Start}, Env: s.Options.Environment, Dir: here})
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
