@@ -23,6 +23,7 @@ type Comparison struct {
 	Base          []ComparedRun     `json:"base"`
 	New           []ComparedRun     `json:"new"`
 	Paired        bool              `json:"paired"`
+	Canary        string            `json:"canary,omitempty"` // of pairs: what is to be done with the new side
 	Findings      []compare.Finding `json:"findings"`
 	Differences   []Difference      `json:"differences"` // beside what was measured
 	Consistency   []Consistency     `json:"consistency"` // of what is no number
@@ -94,6 +95,9 @@ func CompareRuns(base, after []*record.Record, margins map[string]float64, pairi
 	c.Differences = differencesBetween(base, after)
 	if none(old) || none(fresh) {
 		c.Outcome, c.OutcomeReason = Invalid, "no run of "+sideName(none(old))+" is valid"
+		if paired {
+			c.Canary = canaryFor(c.Outcome)
+		}
 		return c, nil
 	}
 	series := seriesOf(old, fresh, margins)
@@ -116,7 +120,28 @@ func CompareRuns(base, after []*record.Record, margins map[string]float64, pairi
 	if pairing.Restored {
 		c.settleRestored()
 	}
+	if paired {
+		c.Canary = canaryFor(c.Outcome)
+	}
 	return c, nil
+}
+
+// What is to be done with a canary.
+const (
+	Promote    = "promote"
+	RollBack   = "roll back"
+	NotDecided = "not decided"
+)
+
+// canaryFor is what an outcome means for an upgrade under way.
+func canaryFor(o Outcome) string {
+	switch o {
+	case Regression, NotRestored:
+		return RollBack
+	case NothingRegressed:
+		return Promote
+	}
+	return NotDecided
 }
 
 // counted returns the runs that count.

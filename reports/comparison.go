@@ -13,18 +13,22 @@ import (
 )
 
 // Comparison is the document of two sets of runs: the verdict first, then the table,
-// then what changed beside what was measured.
-func Comparison(c analysis.Comparison) Document {
+// then what changed beside what was measured. open is the status of a check whose verdict
+// is inconclusive: Unknown, or where that is no reason to stop, Skipped.
+func Comparison(c analysis.Comparison, open Status) Document {
 	d := Document{
 		Title:    "Comparison of " + orUnnamed(c.Scenario),
 		Evidence: Note{Info, comparedRuns(c)},
 	}
-	answer := Section{Title: "Answer", Blocks: []Block{comparisonVerdict(c)}}
+	answer := Section{Title: "Answer", Blocks: []Block{comparisonVerdict(c, open)}}
 	if c.Paired {
-		answer.Blocks = append(answer.Blocks, Note{Info, "For a canary this means: " + canary(c.Outcome) + "."})
+		answer.Blocks = append(answer.Blocks, Note{Info, "For a canary this means: " + c.Canary + "."})
 	}
 	for _, warning := range c.Warnings {
 		answer.Blocks = append(answer.Blocks, Note{Warning, endSentence(warning)})
+	}
+	if c.Paired && pairsThatCount(c) < len(c.Base) {
+		answer.Blocks = append(answer.Blocks, Note{Info, fmt.Sprintf("%d of %d pairs count: both runs of a pair have to.", pairsThatCount(c), len(c.Base))})
 	}
 	for _, side := range []struct {
 		name string
@@ -40,19 +44,8 @@ func Comparison(c analysis.Comparison) Document {
 	d.add(findingsSection(c.Findings))
 	d.add(consistencySection(c))
 	d.add(environmentSection(c.Differences))
-	d.add(findingChecks(c.Findings))
+	d.add(findingChecks(c.Findings, open))
 	return d
-}
-
-// canary is what an outcome means for an upgrade under way.
-func canary(o analysis.Outcome) string {
-	switch o {
-	case analysis.Regression, analysis.NotRestored:
-		return "roll back"
-	case analysis.NothingRegressed:
-		return "promote"
-	}
-	return "not decided, keep both"
 }
 
 func comparedRuns(c analysis.Comparison) string {
@@ -65,14 +58,24 @@ func comparedRuns(c analysis.Comparison) string {
 		}
 		return n
 	}
-	how := "runs of the base against"
 	if c.Paired {
-		how = "runs of the base side by side with"
+		return fmt.Sprintf("%d pairs of runs of the base and new ones, side by side.", pairsThatCount(c))
 	}
-	return fmt.Sprintf("%d %s %d new ones.", count(c.Base), how, count(c.New))
+	return fmt.Sprintf("%d runs of the base against %d new ones.", count(c.Base), count(c.New))
 }
 
-func comparisonVerdict(c analysis.Comparison) Verdict {
+// pairsThatCount is how many pairs have two runs that count.
+func pairsThatCount(c analysis.Comparison) int {
+	n := 0
+	for i := range min(len(c.Base), len(c.New)) {
+		if c.Base[i].Used && c.New[i].Used {
+			n++
+		}
+	}
+	return n
+}
+
+func comparisonVerdict(c analysis.Comparison, open Status) Verdict {
 	v := Verdict{Detail: endSentence(c.OutcomeReason)}
 	switch c.Outcome {
 	case analysis.Regression:
@@ -82,7 +85,7 @@ func comparisonVerdict(c analysis.Comparison) Verdict {
 	case analysis.NotRestored:
 		v.Level, v.Status, v.Text = Bad, Failed, "Not restored"
 	case analysis.Undecided:
-		v.Level, v.Status, v.Text = Warning, Unknown, "Inconclusive"
+		v.Level, v.Status, v.Text = Warning, open, "Inconclusive"
 	default:
 		v.Level, v.Status, v.Text = Warning, Unknown, "No answer: the measurements are not valid"
 	}
@@ -123,6 +126,9 @@ func findingLevel(v compare.Verdict) Level {
 
 func why(f compare.Finding) string {
 	text := f.Reason
+	if f.Effective[0] > 0 && f.Effective[1] > 0 {
+		text += fmt.Sprintf("; the seconds of the runs are worth %.0f and %.0f independent ones", f.Effective[0], f.Effective[1])
+	}
 	if f.MoreRuns > 0 {
 		text += fmt.Sprintf("; about %d more runs a side would tell", f.MoreRuns)
 	}
@@ -210,7 +216,7 @@ func environmentSection(differences []analysis.Difference) Section {
 }
 
 // findingChecks are the cases of a JUnit file: a metric each.
-func findingChecks(findings []compare.Finding) Section {
+func findingChecks(findings []compare.Finding, open Status) Section {
 	var items []Check
 	for _, f := range findings {
 		c := Check{Name: f.Name, Status: Passed, Text: string(f.Verdict) + ": " + why(f)}
@@ -218,7 +224,7 @@ func findingChecks(findings []compare.Finding) Section {
 		case compare.Regressed:
 			c.Status = Failed
 		case compare.Inconclusive:
-			c.Status = Unknown
+			c.Status = open
 		case compare.Equivalent, compare.Improved:
 		}
 		if change := changeWords(f); change != Absent {

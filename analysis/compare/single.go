@@ -34,7 +34,7 @@ func Single(m Metric, base, after Seconds, q, alpha float64, seed uint64) Findin
 	random := rand.New(rand.NewPCG(seed, 0x5eed))
 	a, b := oneSide(base, q, random), oneSide(after, q, random)
 	f.BaseMedian, f.NewMedian = a.estimate, b.estimate
-	f.Change = stat.NotEstimable(0, "")
+	f.Change, f.Effective = stat.NotEstimable(0, ""), [2]float64{a.effective, b.effective}
 	for _, side := range []struct {
 		name string
 		side

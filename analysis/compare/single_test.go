@@ -55,6 +55,9 @@ func TestSingle(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := Single(latency, run(random, test.n, 1, test.lag, 0), run(random, test.n, test.by, test.lag, 0), 0.5, Alpha, 1)
+			if !(f.Effective[0] >= 1 && f.Effective[0] <= float64(test.n)) || !(f.Effective[1] >= 1) {
+				t.Errorf("the seconds are worth %v independent ones", f.Effective)
+			}
 			if f.Verdict != test.want || f.Reason == "" {
 				t.Errorf("%s: %s (change %v), want %s", f.Verdict, f.Reason, f.Change, test.want)
 			}

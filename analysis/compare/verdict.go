@@ -41,6 +41,9 @@ type Finding struct {
 	// MoreRuns is how many more runs a side a verdict probably takes, where there is
 	// none; 0: not known.
 	MoreRuns int `json:"moreRuns,omitempty"`
+	// Effective is how many independent seconds the single run of each side is worth, base
+	// first, where one run a side is all there is; zeros: there are more, or not known.
+	Effective [2]float64 `json:"effectiveSeconds,omitzero"`
 	// Scatter is how much more the new runs differ from each other than those of the
 	// base, as a factor; 0: not known.
 	Scatter float64 `json:"scatter,omitempty"`

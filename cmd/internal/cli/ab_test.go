@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/loadgen/record"
 )
 
 func TestABOfWrongUse(t *testing.T) {
@@ -26,6 +28,7 @@ func TestABOfWrongUse(t *testing.T) {
 		{"no pairs", []string{"ab", "--base", url, "--new", url, "--pairs", "0"}, "a number of pairs, or auto"},
 		{"an Envoy for a URL", []string{"ab", "--base", url, "--new", url, "--new-envoy", "x"}, "--new-envoy is about a lab"},
 		{"a scenario that is not there", []string{"ab", "--base", url, "--new", "gone.yaml"}, "gone.yaml"},
+		{"both started at one address together", []string{"ab", "--base", url, "--new", url, "--base-start", "a", "--new-start", "b", "--together"}, "need different addresses"},
 		{"a rate that is none", []string{"ab", "--base", url, "--new", url, "--rate", "fast"}, "--rate"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -141,5 +144,55 @@ func TestABCommandThatDoesNotListen(t *testing.T) {
 	said := p.stderr.String()
 	if code != exitFailed || !strings.Contains(said, "the command of base ended before it listened") || !strings.Contains(said, "no such port") || !strings.Contains(said, "exit status 7") {
 		t.Errorf("exit code %d; it says\n%s", code, said)
+	}
+}
+
+// Both sides of a pair at the same time: their runs overlap, and arrivals differ.
+func TestABTogether(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ab")
+	p := newProcess(t, "")
+	p.Executable = os.Executable
+	url := serveAfter(t, time.Millisecond)
+	code := Main([]string{"ab", "--together", "--base", url, "--new", url, "--rate", "100/s", "--duration", "1s", "--pairs", "2", "--out", dir, "--quiet"}, p.Process)
+	if code != exitDone && code != exitNo && code != exitInvalid { // two pairs say nothing
+		t.Fatalf("exit code %d\n%s", code, p.stderr.String())
+	}
+	var seeds []uint64
+	for _, pair := range []string{"001", "002"} {
+		var began, ended []time.Time
+		for _, side := range []string{"base", "new"} {
+			rec, err := record.Open(filepath.Join(dir, pair+"-"+side))
+			if err != nil {
+				t.Fatal(err)
+			}
+			seeds = append(seeds, rec.Seed)
+			load := rec.Data[len(rec.Data)-1]
+			began, ended = append(began, rec.StartedAt.Add(load.Start)), append(ended, rec.StartedAt.Add(load.SendEnd))
+		}
+		if !began[0].Before(ended[1]) || !began[1].Before(ended[0]) {
+			t.Errorf("pair %s: from %v to %v", pair, began, ended)
+		}
+	}
+	slices.Sort(seeds)
+	if len(slices.Compact(seeds)) != 4 {
+		t.Errorf("the same arrivals come twice: seeds %v", seeds)
+	}
+}
+
+// When one side cannot be measured, the other one is ended as well, and the error says
+// which it was.
+func TestABTogetherOfASideThatIsNotThere(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := "http://" + listener.Addr().String() + "/"
+	_ = listener.Close()
+	p := newProcess(t, "")
+	p.Executable = os.Executable
+	began := time.Now()
+	code := Main([]string{"ab", "--together", "--base", serveAfter(t, time.Millisecond), "--new", gone, "--duration", "1m", "--out", filepath.Join(t.TempDir(), "ab"), "--quiet"}, p.Process)
+	if said := p.stderr.String(); code != exitFailed || !strings.Contains(said, "new, pair 1") || time.Since(began) > 40*time.Second {
+		t.Errorf("exit code %d after %s; it says\n%s", code, time.Since(began), said)
 	}
 }

@@ -186,7 +186,11 @@ func knownMargins(margins map[string]float64, findings []compare.Finding) error 
 // tellComparison writes a comparison in all forms, and makes it an exit code.
 func (a *app) tellComparison(c analysis.Comparison, o verdictOptions) error {
 	s := a.streams(o.outputOptions)
-	if err := a.tellDocument(reports.Comparison(c), c, o.outputOptions, o.html, s, false); err != nil {
+	open := reports.Skipped
+	if o.inconclusive == "fail" {
+		open = reports.Unknown
+	}
+	if err := a.tellDocument(reports.Comparison(c, open), c, o.outputOptions, o.html, s, false); err != nil {
 		return err
 	}
 	a.annotate(c, s)

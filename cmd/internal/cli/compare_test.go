@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/compare"
 )
 
 func TestCompareOfWrongUse(t *testing.T) {
@@ -60,5 +63,80 @@ func TestRunsIn(t *testing.T) {
 	}
 	if got, err := runsIn(filepath.Join(root, "a")); err != nil || len(got) != 1 {
 		t.Errorf("%v: %q", err, got)
+	}
+}
+
+// What the exit code says, and in which forms.
+func TestCompareExits(t *testing.T) {
+	root := t.TempDir()
+	one, two, killed := filepath.Join(root, "one"), filepath.Join(root, "two"), filepath.Join(root, "killed")
+	pastOf(t, 0, one)
+	pastOf(t, 1, two)
+	if err := os.CopyFS(killed, os.DirFS(filepath.Join("..", "..", "..", "loadgen", "record", "testdata", "v1-killed"))); err != nil {
+		t.Fatal(err)
+	}
+	quick := filepath.Join("..", "..", "..", "loadgen", "record", "testdata", "v1-finished")
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+		says string // of both streams
+	}{
+		{"not known", []string{"compare", one, two}, exitDone, "Inconclusive"},
+		{"not known, and that is no", []string{"compare", one, two, "--inconclusive=fail"}, exitNo, "Inconclusive"},
+		{"not known, of a restore", []string{"compare", one, two, "--restored"}, exitDone, "Inconclusive"},
+		{"as JSON", []string{"compare", one, two, "--json", "-"}, exitDone, `"outcome": "inconclusive"`},
+		{"as JUnit", []string{"compare", one, two, "--junit", "-"}, exitDone, "<skipped"},
+		{"as JUnit that fails", []string{"compare", one, two, "--junit", "-", "--inconclusive=fail"}, exitNo, "<error"},
+		{"as Markdown", []string{"compare", one, two, "--markdown", "-"}, exitDone, "Inconclusive"},
+		{"one side was killed", []string{"compare", killed, killed}, exitInvalid, "was killed"},
+		{"one side is of nothing to compare", []string{"compare", quick, quick}, exitInvalid, "no run of the base is valid"},
+		{"of different scenarios", []string{"compare", one, quick}, exitUsage, "not of the same scenario"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newProcess(t, "")
+			if code := Main(test.args, p.Process); code != test.code || !strings.Contains(p.stdout.String()+p.stderr.String(), test.says) {
+				t.Errorf("exit code %d, want %d; it says\n%s\n%s", code, test.code, p.stdout.String(), p.stderr.String())
+			}
+		})
+	}
+}
+
+// The verdict stands first in what is made for a comment on a change.
+func TestCompareComment(t *testing.T) {
+	root := t.TempDir()
+	one, two := filepath.Join(root, "one"), filepath.Join(root, "two")
+	pastOf(t, 0, one)
+	pastOf(t, 1, two)
+	p := newProcess(t, "")
+	if code := Main([]string{"compare", one, two, "--markdown", "-"}, p.Process); code != exitDone {
+		t.Fatalf("exit code %d\n%s", code, p.stderr.String())
+	}
+	text := p.stdout.String()
+	verdict, table, environment := strings.Index(text, "Inconclusive"), strings.Index(text, "| Metric"), strings.Index(text, "Environment")
+	if verdict < 0 || !(verdict < table && table < environment) {
+		t.Errorf("verdict at %d, table at %d, environment at %d of\n%s", verdict, table, environment, text)
+	}
+}
+
+// A line break or a percent sign in an annotation would end it or be read as code.
+func TestAnnotations(t *testing.T) {
+	p := newProcess(t, "")
+	a := &app{Process: p.Process}
+	a.LookupEnv = func(string) (string, bool) { return "true", true }
+	a.annotate(analysis.Comparison{Findings: []compare.Finding{
+		{Metric: compare.Metric{Name: "CPU per request, gateway"}, Verdict: compare.Regressed, Reason: "worse by more than 5 %\nand so on"},
+		{Metric: compare.Metric{Name: "latency p50"}, Verdict: compare.Inconclusive, Reason: "too few"},
+		{Metric: compare.Metric{Name: "memory"}, Verdict: compare.Equivalent, Reason: "the same"},
+	}}, a.streams(outputOptions{}))
+	want := "::error title=CPU per request%2C gateway regressed::worse by more than 5 %25%0Aand so on\n::warning title=latency p50 inconclusive::too few\n"
+	if got := p.stdout.String(); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	p.stdout.Reset()
+	a.LookupEnv = func(string) (string, bool) { return "", false }
+	a.annotate(analysis.Comparison{Findings: []compare.Finding{{Verdict: compare.Regressed}}}, a.streams(outputOptions{}))
+	if p.stdout.Len() > 0 {
+		t.Errorf("where nobody reads annotations: %q", p.stdout.String())
 	}
 }
