@@ -207,3 +207,17 @@ func TestManyFindings(t *testing.T) {
 		t.Errorf("left out: got %s, want 70 of SP050", got)
 	}
 }
+
+// TestPathsOfAliases: what an alias brings has the path of where it is brought to.
+func TestPathsOfAliases(t *testing.T) {
+	in := "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\nspec:\n  host: a\n  trafficPolicy:\n    connectionPool:\n      tcp: {maxConnections: &none 0}\n      http: {http2MaxRequests: *none}\n"
+	var got []string
+	for _, f := range audit.Audit([]audit.File{{"a.yaml", []byte(in)}}, audit.Measured{}).Findings {
+		if f.Code == "SP010" {
+			got = append(got, fmt.Sprint(f.Line, " ", f.Path))
+		}
+	}
+	if want := []string{"8 spec.trafficPolicy.connectionPool.tcp.maxConnections", "9 spec.trafficPolicy.connectionPool.http.http2MaxRequests"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -49,7 +49,7 @@ type MeasuredLimit struct {
 
 // MeasuredCPU is what a replica of a component used.
 type MeasuredCPU struct {
-	Role    string  // gateway or sidecar
+	Role    string  // gateway, egress-gateway, sidecar or control-plane
 	Cores   float64 // in the mean; 0 where it is not known
 	At      string  // at which rate
 	Request string  // the quantity that the run recommends; empty where it recommends none
@@ -129,9 +129,9 @@ type request struct {
 func (in *inspection) requestsOf(role string) []request {
 	var all []request
 	switch role {
-	case "gateway":
+	case "gateway", "egress-gateway", "control-plane":
 		for _, c := range in.components() {
-			if c.name != "istiod" {
+			if (c.name == "istiod") == (role == "control-plane") {
 				all = append(all, request{c.object, c.resources.Get("requests", "cpu")})
 			}
 		}

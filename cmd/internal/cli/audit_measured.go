@@ -84,6 +84,9 @@ func limitsIn(result analysis.Result, components []analysis.InUse) []audit.Measu
 func cpuIn(result analysis.Result, components []analysis.InUse) []audit.MeasuredCPU {
 	var all []audit.MeasuredCPU
 	for _, used := range components {
+		if used.Role == scenarios.RoleService {
+			continue // the files do not say which of its containers it is
+		}
 		cpu := audit.MeasuredCPU{Role: string(used.Role), Cores: used.Cores, At: "at " + quantity.Rate(used.CPURPS)}
 		for _, sized := range result.Components {
 			if sized.Name == used.Component && sized.Resources != nil {
