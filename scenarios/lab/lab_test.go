@@ -433,6 +433,19 @@ func TestLimits(t *testing.T) {
 				t.Errorf("%s = %q, %v, want %q", tt.file, got, err, tt.want)
 			}
 		}
+		// Lifted for a while, the quota comes back; only the gateway has one.
+		file := filepath.Join(m.Cgroup.CPU, map[int]string{1: "cpu.cfs_quota_us", 2: "cpu.max"}[m.Cgroup.Version])
+		for _, on := range []bool{false, true} {
+			want := map[bool]map[int]string{false: {1: "-1", 2: "max 100000"}, true: {1: "30000", 2: "30000 100000"}}[on][m.Cgroup.Version]
+			changed, err := l.EnforceCPU(on)
+			if err != nil || changed != 1 {
+				t.Errorf("enforced %v: %d processes, %v, want one", on, changed, err)
+			}
+			text, err := os.ReadFile(file)
+			if got := strings.TrimSpace(string(text)); got != want || err != nil {
+				t.Errorf("enforced %v: quota %q, %v, want %q", on, got, err, want)
+			}
+		}
 	})
 }
 
