@@ -168,7 +168,7 @@ func (c *Comparison) settle() {
 	for _, f := range c.Findings {
 		names[f.Verdict] = append(names[f.Verdict], f.Name)
 	}
-	list := func(v compare.Verdict) string { return strings.Join(names[v], ", ") }
+	list := func(v compare.Verdict) string { return strings.Join(names[v], "; ") } // names have commas
 	switch {
 	case len(c.Findings) == 0:
 		c.Outcome, c.OutcomeReason = Invalid, "the runs have no metric in common"
@@ -180,7 +180,7 @@ func (c *Comparison) settle() {
 		c.Outcome, c.OutcomeReason = NothingRegressed, fmt.Sprintf("none of %d metrics is worse by more than its margin", len(c.Findings))
 	}
 	if better := list(compare.Improved); better != "" {
-		c.OutcomeReason += "; better: " + better
+		c.OutcomeReason += " – better: " + better
 	}
 }
 
