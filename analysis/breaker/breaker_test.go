@@ -235,23 +235,34 @@ func TestJudgeEjectionTimes(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		outs    [2]float64
+		blind   [2]float64 // when nothing is seen
 		served  int64
 		verdict breaker.Verdict
 	}{
-		{"to the next tick", [2]float64{2.9, 4.6}, 40, breaker.Pass},
-		{"on the dot", [2]float64{2, 4}, 40, breaker.Pass},
-		{"too short", [2]float64{1.2, 4.6}, 40, breaker.Fail},
-		{"does not grow", [2]float64{2.9, 2.9}, 40, breaker.Fail},
-		{"not asked again", [2]float64{2.9, 4.6}, 0, breaker.Fail},
+		{"to the next tick", [2]float64{2.9, 4.6}, [2]float64{}, 40, breaker.Pass},
+		{"on the dot", [2]float64{2, 4}, [2]float64{}, 40, breaker.Pass},
+		{"too short", [2]float64{1.2, 4.6}, [2]float64{}, 40, breaker.Fail},
+		{"does not grow", [2]float64{2.9, 2.9}, [2]float64{}, 40, breaker.Fail},
+		{"too long", [2]float64{2.9, 7}, [2]float64{}, 40, breaker.Fail},
+		{"not asked again", [2]float64{2.9, 4.6}, [2]float64{}, 0, breaker.Fail},
+		// The end of the second one, 8.5, lies in what was not seen.
+		{"looked away for a moment", [2]float64{2.9, 4.6}, [2]float64{8, 9}, 40, breaker.Pass},
+		{"looked away for long", [2]float64{2.9, 4.6}, [2]float64{6, 10}, 40, breaker.NotMeasurable},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			out := func(at float64, ejected float64) breaker.Point { return breaker.Point{Seconds: at, Ejected: ejected} }
+			// Looks are a twentieth of a second apart, but for those that are left out.
+			looks := func(from, to, ejected float64) (points []breaker.Point) {
+				for at := from; at < to; at += 0.05 {
+					if at < test.blind[0] || at > test.blind[1] {
+						points = append(points, breaker.Point{Seconds: at, Ejected: ejected})
+					}
+				}
+				return points
+			}
 			first, again := test.outs[0], test.outs[0]+1
 			facts := make([]breaker.Facts, 5)
-			facts[0].Points = []breaker.Point{out(0, 1)}
-			facts[1].Points = []breaker.Point{out(1, 1), out(first, 0)}
-			facts[2].Points = []breaker.Point{out(again, 1)}
-			facts[3].Points = []breaker.Point{out(again+test.outs[1], 0)}
+			facts[1].Points = slices.Concat(looks(0, first, 1), looks(first, again, 0))
+			facts[3].Points = slices.Concat(looks(again, again+test.outs[1], 1), looks(again+test.outs[1], again+test.outs[1]+2, 0))
 			facts[4] = breaker.Facts{Sent: 80, Good: 80, Endpoints: []breaker.Endpoint{{Requests: test.served}, {Requests: 80 - test.served}}}
 			if got := trial.Judge(facts, 10); got.Verdict != test.verdict {
 				t.Errorf("got %s because %q, want %s", got.Verdict, got.Reason, test.verdict)
