@@ -47,6 +47,9 @@ func quotaTrial(rec *record.Record, phases []examined) *QuotaTrial {
 	out.WithP99, out.WithoutP99 = rangeOver(with, p99), rangeOver(without, p99)
 	out.Reason = fmt.Sprintf("at %s p99 is %s with the CPU quotas and %s without", perSecond(out.Rps),
 		quantity.Value(out.WithP99, quantity.Seconds), quantity.Value(out.WithoutP99, quantity.Seconds))
+	if out.WithP99.OK() && out.WithoutP99.OK() && out.WithP99.Low <= out.WithoutP99.High {
+		out.Reason += ", but phases of both sides overlap, so that no price is told by it"
+	}
 	for i, side := range out.With {
 		if other := out.Without[i]; side.Throttled > 0 && side.CPUSeconds.OK() && other.CPUSeconds.OK() {
 			out.Reason += fmt.Sprintf("; a request costs %s %s of CPU with, throttled in %s of the periods, and %s without", side.Component,

@@ -2,6 +2,8 @@ package analysis
 
 import (
 	"math"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +76,14 @@ func TestQuotaTrial(t *testing.T) {
 	near("throttled", price.With[0].Throttled, 0.9)
 	near("p99 with", price.WithP99.Value, 0.042)
 	near("p99 without", price.WithoutP99.High, 0.005)
+	if strings.Contains(price.Reason, "overlap") {
+		t.Errorf("%q: the sides do not overlap", price.Reason)
+	}
+	rec.Data[2] = quotaPhase(t, 20*time.Second, true, 0.22, 0, 60*time.Millisecond)
+	disturbed := append(slices.Clone(phases[:2]), examine(rec.Data[2], conditions), phases[3])
+	if again := quotaTrial(rec, disturbed); again == nil || !strings.Contains(again.Reason, "overlap") {
+		t.Errorf("%+v does not say that the sides overlap", again)
+	}
 	if len(usual(phases)) != 0 {
 		t.Error("phases for the price enter the rest of the sizing")
 	}

@@ -178,7 +178,7 @@ func quotaBlocks(price *analysis.QuotaTrial) []Block {
 			t.Rows = append(t.Rows, Row{Cells: []string{side.name, c.Component, quantity.ShortEstimate(c.CPUSeconds, quantity.Seconds), quantity.Percent(c.Throttled), p99}})
 		}
 	}
-	return []Block{t}
+	return []Block{t, Note{Info, price.Reason}}
 }
 
 // mixBlocks show what each request of a mix costs, as far as it was told apart.
