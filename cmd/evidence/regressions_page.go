@@ -34,9 +34,10 @@ taskset --cpu-list 1 sailplan ab --together --pairs %s --base regressions.yaml -
 
 of ` + "`cmd/evidence/regressions.yaml`" + `: two labs with real Envoys at the same time, 450 requests
 a second each for 4 s, a new lab for each run, everything on one processor. The machine
-is a virtual one, and its processors are not equally fast: what a request costs the same
-Envoy differs by 8 to 15 %% from one run to the next there, when sides are measured one
-after the other. At the same time and on one processor it differs by 2 %%.
+is a virtual one, and its processors are not equally fast: in trials of 4 to 14 pairs
+before these comparisons, what a request cost the same Envoy differed within a pair with a
+standard deviation of 6 to 17 %% when its runs were made in turns, and of 2 %% when they
+were made at the same time on one processor.
 
 The margins of the scenario are 2.5 %% for CPU per request, since a change of 5 %% is to
 be found; 25 %% for p99, of which a run has 18 answers beyond; and the usual ones for
