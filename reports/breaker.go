@@ -247,16 +247,18 @@ func timelineSection(r breaker.Report) Section {
 // drawnPoints is about how many points of a trial are drawn.
 const drawnPoints = 250
 
-// thinned leaves out points where there are more than a chart can show; the first and
-// the last stay.
+// thinned leaves out points where there are more than a chart can show; the first, the
+// last and those at which an endpoint goes or comes back stay.
 func thinned(points []breaker.Point) []breaker.Point {
 	step := (len(points) + drawnPoints - 1) / drawnPoints
 	if step <= 1 {
 		return points
 	}
 	var kept []breaker.Point
-	for i := 0; i < len(points)-1; i += step {
-		kept = append(kept, points[i])
+	for i, p := range points[:len(points)-1] {
+		if i%step == 0 || p.Ejected != points[i-1].Ejected {
+			kept = append(kept, p)
+		}
 	}
 	return slices.Concat(kept, points[len(points)-1:])
 }

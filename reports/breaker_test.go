@@ -2,6 +2,7 @@ package reports_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,4 +89,30 @@ func TestBreakerVerdicts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An endpoint that is back for a moment is drawn, however many points there are.
+func TestBreakerDrawsEjections(t *testing.T) {
+	r := breakerReport()
+	var points []breaker.Point
+	for i := range 1003 {
+		p := breaker.Point{Seconds: float64(i), Ejected: 1}
+		if i == 501 {
+			p.Ejected = 0
+		}
+		points = append(points, p)
+	}
+	r.Trials = []breaker.Result{{Name: "long", Verdict: breaker.Pass, Timeline: points}}
+	for _, s := range reports.Breaker(r).Sections {
+		for _, b := range s.Blocks {
+			if series, ok := b.(reports.Series); ok && series.Title == "Ejected endpoints" {
+				drawn := series.Lines[0].Points
+				if len(drawn) > 300 || !slices.ContainsFunc(drawn, func(p reports.Point) bool { return p.X == 501 && p.Y == 0 }) {
+					t.Errorf("got %d points, and not the moment at 501", len(drawn))
+				}
+				return
+			}
+		}
+	}
+	t.Error("ejections are not drawn")
 }
