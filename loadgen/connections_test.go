@@ -34,7 +34,7 @@ func runMany(address string) {
 	defer func() { _ = json.NewEncoder(os.Stdout).Encode(report) }()
 	length := 2 * time.Second
 	if limit, _ := strconv.ParseUint(os.Getenv(manyLimit), 10, 64); limit > 0 {
-		length = 100 * time.Millisecond
+		length = 500 * time.Millisecond
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
 			report.Failure = err.Error()
 			return

@@ -36,8 +36,6 @@ func TestGrowthFromPrometheus(t *testing.T) {
   zones: 1
   history: {query: 'max_over_time(demand{shop="a"}[3h])', last: 2160h}
   today: [{name: gateway, replicas: 9}]`, 1)
-	// With 300m a replica carries some 1 160/s, not too far above what was observed.
-	scenario = strings.Replace(scenario, "cpu: 500m", "cpu: 300m", 1)
 	c := watch(t, scenario, "--from", from.UTC().Format(time.RFC3339), "--to", from.Add(observedHours*time.Hour).UTC().Format(time.RFC3339))
 	if got := c.wait(); got != 0 {
 		t.Fatalf("exit code: got %d, want 0", got)
