@@ -38,7 +38,7 @@ func page(all []results, found map[string]string, o options) []byte {
 	fmt.Fprintf(&b, `# What a request costs
 
 Written by `+"`make bench-peers`"+`. Every client was given the same work by turns, %d rounds of
-%.3g s each (%.3g s at a fixed rate and in the last two works), against a new nghttpd of
+%.3g s each (%.3g s at a fixed rate, and with 100 and 10 000 connections), against a new nghttpd of
 one thread in a process of its own that answers with a file of 1 KiB where nothing else is said. A replay
 is a server that answers every request with the same bytes, unread. CPU is user and
 system time of the client's whole process, start included, by getrusage. Figures are
