@@ -327,6 +327,7 @@ func TestJudgePulse(t *testing.T) {
 		{"back at once", pulsed(usual, 10, usual, 0), breaker.Pass, "back after 0.0 s"},
 		{"back later", pulsed(usual, 10, usual, 2), breaker.Pass, "back after 1.8 s"},
 		{"not back", pulsed(usual, 10, 20, 0), breaker.Fail, "not back"},
+		{"more came than on average", pulsed(usual, 10, 1.2*usual, 0), breaker.Pass, "100 % at the end"},
 		{"half", pulsed(usual, 10, usual/2, 0), breaker.Fail, "50 % at the end"},
 		{"bad from the start", pulsed(30, 10, usual, 0), breaker.NotMeasurable, "35 % before"},
 	} {

@@ -106,8 +106,8 @@ func recoveryOf(f Facts, over time.Duration) recovery {
 		end = f.Points[n-1].Seconds - pulseDeadline.Seconds()
 	}
 	r := recovery{
-		before: rising(f.Points, f.Start+1, start, good) / usual,
-		during: rising(f.Points, start+pulseDeadline.Seconds(), calm, good) / overload,
+		before: share(rising(f.Points, f.Start+1, start, good), usual),
+		during: share(rising(f.Points, start+pulseDeadline.Seconds(), calm, good), overload),
 		back:   math.NaN(),
 	}
 	const window = 1.0 // seconds
@@ -120,12 +120,16 @@ func recoveryOf(f Facts, over time.Duration) recovery {
 		}
 	}
 	last := math.Max(calm, end-3)
-	r.after = rising(f.Points, last, end, good) / usual
+	r.after = share(rising(f.Points, last, end, good), usual)
 	r.amplification = 1 + rising(f.Points, last, end, func(p Point) float64 { return p.Retries })/usual
 	return r
 }
 
 func good(p Point) float64 { return p.Good }
+
+// share is a rate against the one that was offered, which is a mean: for a few seconds
+// more may have come, and been answered.
+func share(rate, offered float64) float64 { return min(1, rate/offered) }
 
 // rising returns by how much a counter rises a second between two instants; 0 where
 // there are no points.
