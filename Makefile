@@ -15,7 +15,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TIMED := ./analysis/models/skew ./cmd/internal/experiment ./cmd/internal/cli ./cmd/sailplan
 OTHERS = $(filter-out $(TIMED),$(patsubst $(shell $(GO) list -m)%,.%,$(shell $(GO) list ./...)))
 
-TESTFLAGS ?=
+TESTFLAGS ?= -timeout 30m
 FUZZTIME ?= 10s
 BENCH ?= .
 BENCHTIME ?= 1s
