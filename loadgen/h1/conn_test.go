@@ -134,6 +134,7 @@ func TestBreaches(t *testing.T) {
 	long := strings.Repeat("y", 9000)
 	tests := []struct{ name, answer, want string }{
 		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "two content-lengths"},
+		{"one length in other digits", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 05\r\n\r\nhello", "two content-lengths"},
 		{"a list of lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello", "no number"},
 		{"a signed length", "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello", "no number"},
 		{"a negative length", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello", "no number"},

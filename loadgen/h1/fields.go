@@ -78,7 +78,8 @@ func (c *Conn) field(line []byte) error {
 }
 
 // contentLength takes a stated length. The same one may be stated in several
-// fields, but not in one.
+// fields, in the same digits, but not in one: 5 and 05 are where two readers of one
+// connection begin to differ.
 func (c *Conn) contentLength(value []byte) error {
 	length := int64(0)
 	for _, b := range value {
@@ -91,10 +92,10 @@ func (c *Conn) contentLength(value []byte) error {
 	switch {
 	case len(value) == 0:
 		return c.fail("a content-length that is no number: empty")
-	case a.hasLength && a.length != length:
-		return c.fail("two content-lengths, %d and %d", a.length, length)
+	case a.hasLength && (a.length != length || a.digits != len(value)):
+		return c.fail("two content-lengths, %d and then %.40q", a.length, value)
 	}
-	a.hasLength, a.length = true, length
+	a.hasLength, a.length, a.digits = true, length, len(value)
 	return nil
 }
 

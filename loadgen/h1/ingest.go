@@ -33,6 +33,7 @@ type answer struct {
 	chunked   bool
 	hasLength bool
 	length    int64 // stated
+	digits    int   // that it was stated with
 	left      int64 // of the body, or of the chunk
 	received  int64
 	first     int64
