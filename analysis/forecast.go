@@ -115,6 +115,7 @@ type forecaster struct {
 	below    float64      // the highest rate that it looks at
 	requests int          // of a simulation
 	phases   []examined   // that show demand
+	bunched  []examined   // likewise, of requests that came together
 	rising   [][]examined // of each sizing, those of any kind before any higher rate
 	upstream []float64
 	bounds   []Bound
@@ -133,12 +134,16 @@ func (s *forecaster) add(phases []examined) {
 	}
 	for i, p := range phases {
 		if p.offered > 0 && p.offered <= s.below && !disturbed(s.rec, p) {
-			if p.offered >= 0.9*highest && !cutShort(p) {
+			if p.offered >= 0.9*highest && !cutShort(p) && p.Spec.Bunch <= 1 {
 				rising = append(rising, p)
 			}
 			fits := p.Spec.Kind == scenarios.KindClimb || p.Spec.Kind == scenarios.KindSteady || i == warm
-			if fits && showsDemand(p) {
+			switch {
+			case !showsDemand(p):
+			case fits:
 				s.phases = append(s.phases, p)
+			case p.Spec.Kind == scenarios.KindBunched:
+				s.bunched = append(s.bunched, p)
 			}
 		}
 		highest = math.Max(highest, p.offered)
@@ -179,7 +184,7 @@ func (s *forecaster) forecast() Forecast {
 	s.pool()
 	s.memory()
 	slices.SortStableFunc(s.bounds, func(a, b Bound) int { return cmp.Compare(orInf(a.EdgeRps), orInf(b.EdgeRps)) })
-	f := Forecast{BelowRps: s.below, Phases: len(s.phases), Bounds: s.bounds}
+	f := Forecast{BelowRps: s.below, Phases: len(s.phases) + len(s.bunched), Bounds: s.bounds}
 	if len(f.Bounds) == 0 || !f.Bounds[0].EdgeRps.OK() {
 		f.Bounds = []Bound{}
 		f.SLOEdgeRps = stat.NotEstimable(f.Phases, fmt.Sprintf("%d phases at or below %s do not say where it ends", f.Phases, perSecond(s.below)))
@@ -234,7 +239,7 @@ func (s *forecaster) calibrate(c record.Component) {
 	}
 	var points []proxy.Point
 	replicas := 1.0
-	for _, p := range s.phases {
+	for _, p := range slices.Concat(s.phases, s.bunched) {
 		r := perReplicaOf(p, c)
 		replicas = float64(r.replicas)
 		delay, ok := p.samples.Rate(c.Name, record.RunDelaySeconds)
@@ -244,7 +249,7 @@ func (s *forecaster) calibrate(c record.Component) {
 		if r.throttled > maxThrottledForFit {
 			continue
 		}
-		points = append(points, proxy.Point{RPS: p.offered / replicas, Cores: r.cores, WakeUps: r.wakeUps, RunDelay: delay / replicas})
+		points = append(points, proxy.Point{RPS: p.offered / replicas, Cores: r.cores, WakeUps: r.wakeUps, RunDelay: delay / replicas, Bunch: p.Spec.Bunch})
 	}
 	calibration, err := proxy.Calibrate(points, server, prior)
 	if err != nil {
@@ -256,7 +261,6 @@ func (s *forecaster) calibrate(c record.Component) {
 	if err != nil {
 		return
 	}
-	full.Searches = len(s.rising)
 	s.costs = append(s.costs, componentCost{c, replicas, calibration, full, limit.Scale(replicas)})
 }
 
@@ -284,7 +288,7 @@ func (s *forecaster) cpu() {
 			return proxy.Edge(server, s.upstream, o.Quantile, o.Latency.Seconds(), near, s.requests, s.rec.Seed)
 		}).Scale(c.replicas)
 		resource := models.BindsCPUConcurrency
-		if server := c.calibration.Candidates[0].Server; server.Quota > 0 && server.Quota <= float64(server.Threads) {
+		if server := c.calibration.Candidates[0]; server.Quota > 0 && server.Quota <= float64(server.Threads) {
 			resource = models.BindsCPUQuota
 		}
 		s.bounds = append(s.bounds, Bound{

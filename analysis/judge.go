@@ -259,7 +259,9 @@ func (j *judgement) reachedRate() {
 	if want := j.phase.Spec.Rate.RPS() * j.phase.Spec.Duration.Seconds(); whole && want > 0 {
 		tolerance := 0.01*want + 2
 		if j.phase.Spec.Process == scenarios.Poisson {
-			tolerance += 4.5 * math.Sqrt(want)
+			tolerance += 4.5 * math.Sqrt(want*bunch(j.phase.Spec))
+		} else {
+			tolerance += bunch(j.phase.Spec)
 		}
 		if math.Abs(float64(c.Intended)-want) > tolerance {
 			j.invalid(CodeRateNotReached, "%d arrivals came due where %s for %.3g s asks for %.0f",

@@ -20,7 +20,7 @@ func (j *judgement) arrivals() {
 	if gaps.N < 100 || j.waited || !(gaps.MeanSeconds > 0) || !(gaps.CV >= 0) {
 		return
 	}
-	noise := 4 / math.Sqrt(float64(gaps.N))
+	noise := 4 / math.Sqrt(float64(gaps.N)/bunch(j.phase.Spec))
 	var process string
 	switch j.phase.Spec.Process {
 	case scenarios.Poisson:
@@ -34,7 +34,7 @@ func (j *judgement) arrivals() {
 	default:
 		return
 	}
-	want := intendedCV(j.phase.Spec.Process, gaps.MeanSeconds, j.phase.Generator)
+	want := intendedCV(j.phase.Spec, gaps.MeanSeconds, j.phase.Generator)
 	process = fmt.Sprintf(process, want)
 	off := math.Abs(gaps.CV-want) / math.Max(1, want)
 	switch {
@@ -62,15 +62,20 @@ func (j *judgement) arrivals() {
 // mean m, and carries 1 + s/m arrivals in the mean, so that the gaps have
 // E(g²) = ((s+m)² + m²) ÷ (1 + s/m), which gives CV² = n + 1/n − 1 with n = 1 + s/m.
 // A constant rate: each n = ⌊s/m⌋ + 1 gaps sum up to n·m in one of them, so
-// CV² = n − 1. Without slack these are 1 and 0.
-func intendedCV(process scenarios.Process, mean float64, g record.Generator) float64 {
-	ratio := g.SlackSeconds / (mean * math.Max(1, float64(g.Threads)))
-	if process == scenarios.Constant {
-		return math.Sqrt(ratio)
+// CV² = n − 1. Without slack these are 1 and 0. Where arrivals come in bunches of b,
+// these are the cycles of bunches, and carry b times as many: CV² = b·(n + 1/n) − 1 and
+// b·n − 1, with b·m for m.
+func intendedCV(spec scenarios.Phase, mean float64, g record.Generator) float64 {
+	b := bunch(spec)
+	n := 1 + g.SlackSeconds/(b*mean*math.Max(1, float64(g.Threads)))
+	if spec.Process == scenarios.Constant {
+		return math.Sqrt(b*n - 1)
 	}
-	n := 1 + ratio
-	return math.Sqrt(n + 1/n - 1)
+	return math.Sqrt(b*(n+1/n) - 1)
 }
+
+// bunch returns how many arrivals come at one instant.
+func bunch(spec scenarios.Phase) float64 { return float64(max(spec.Bunch, 1)) }
 
 // halves returns the latencies of the first and the second half of the sending,
 // and how many intervals there were.

@@ -191,6 +191,17 @@ func TestJudge(t *testing.T) {
 		{"batches of two threads", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
 			p.Generator.SlackSeconds, p.Generator.Threads, p.Generator.ArrivalGaps.CV = 0.016, 2, 2.85
 		}, no},
+		{"bunches that were asked for, constant", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
+			// Of 64 gaps 63 are 0 and one is 64 times the mean: CV² = 64 − 1.
+			p.Spec.Process, p.Spec.Bunch, p.Generator.ArrivalGaps.CV = scenarios.Constant, 64, 7.94
+		}, no},
+		{"bunches that came apart", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
+			p.Spec.Process, p.Spec.Bunch, p.Generator.ArrivalGaps.CV = scenarios.Constant, 16, 1
+		}, unfit},
+		{"bunches that were asked for, Poisson", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
+			// A gap between bunches has E(g²) = 2·(16 m)², one in 16 is such a one: CV² = 32 − 1.
+			p.Spec.Bunch, p.Generator.ArrivalGaps.CV = 16, 5.57
+		}, no},
 		{"bursts far beyond the batches meant", CodeArrivals, func(p *record.PhaseData, _ *Conditions) {
 			p.Generator.SlackSeconds, p.Generator.ArrivalGaps.CV = 0.008, 6.5
 		}, invalid},

@@ -30,6 +30,29 @@ func poolLimit(rec *record.Record, role scenarios.Role) int64 {
 	return 0
 }
 
+// The size of a bunch: a share of what a system carries in a second, so that a bunch
+// takes less than half of a quota's period, and some requests for each of the usual
+// eight connections at most.
+const (
+	bunchShare = 1.0 / 25
+	leastBunch = 4
+	mostBunch  = 64
+)
+
+// BunchSize returns how many requests may come together in a lab whose edge lies at
+// about so many a second, to see what a proxy saves when it finds many at once; 1 where
+// the circuit breaker would refuse some of so many.
+func BunchSize(run record.Run, edge float64) int {
+	size := min(int(edge*bunchShare), mostBunch)
+	if limit := poolLimit(&record.Record{Run: run}, scenarios.RoleGateway); limit > 0 {
+		size = min(size, int(min(limit/2, mostBunch)))
+	}
+	if size < leastBunch {
+		return 1
+	}
+	return size
+}
+
 // labHost is the destination of the lab's traffic when its policy names none.
 const labHost = "service.lab.svc.cluster.local"
 

@@ -137,14 +137,14 @@ func TestPhaseJSON(t *testing.T) {
 	phase := scenarios.Phase{
 		Name: "steady-3", Kind: scenarios.KindSteady, Process: scenarios.Poisson,
 		Rate: scenarios.PerSecond(1234.567), Duration: 12500 * time.Millisecond, Interval: time.Second,
-		Seed: 1<<63 + 1, MaxBacklog: 1000, Mix: []float64{0.25, 0.75},
+		Seed: 1<<63 + 1, MaxBacklog: 1000, Mix: []float64{0.25, 0.75}, Bunch: 64,
 	}
 	text, err := json.Marshal(phase)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `{"name":"steady-3","kind":"steady","process":"poisson","rate":"1234.567/s","durationSeconds":12.5,` +
-		`"intervalSeconds":1,"seed":"9223372036854775809","maxBacklog":1000,"mix":[0.25,0.75]}`
+		`"intervalSeconds":1,"seed":"9223372036854775809","maxBacklog":1000,"mix":[0.25,0.75],"bunch":64}`
 	if string(text) != want {
 		t.Errorf("\n got %s\nwant %s", text, want)
 	}

@@ -48,11 +48,14 @@ const (
 	KindWarmUp    PhaseKind = "warm-up"
 	KindClimb     PhaseKind = "climb"  // rising rates until the objective breaks
 	KindSteady    PhaseKind = "steady" // the sweep that is fitted
-	KindMix       PhaseKind = "mix"    // as steady, but of another mix: for the cost of each request, and nothing else
-	KindQuota     PhaseKind = "quota"  // one rate, with CPU quotas and without: for their price, and nothing else
-	KindSearch    PhaseKind = "search" // the blind search for the SLO edge
-	KindProof     PhaseKind = "proof"  // just below and just above the measured edge
-	KindLoad      PhaseKind = "load"   // of `run`
+	// KindBunched is as steady, but requests come together: for the cost of a wake-up
+	// against that of a request, and nothing else.
+	KindBunched PhaseKind = "bunched"
+	KindMix     PhaseKind = "mix"    // as steady, but of another mix: for the cost of each request, and nothing else
+	KindQuota   PhaseKind = "quota"  // one rate, with CPU quotas and without: for their price, and nothing else
+	KindSearch  PhaseKind = "search" // the blind search for the SLO edge
+	KindProof   PhaseKind = "proof"  // just below and just above the measured edge
+	KindLoad    PhaseKind = "load"   // of `run`
 	// KindObserved is a window of time in which a system carried what its users sent:
 	// nothing was sent, and the counts are those of its own metrics.
 	KindObserved PhaseKind = "observed"
@@ -76,6 +79,9 @@ type Phase struct {
 	Mix []float64
 	// QuotasLifted says that no CPU quota of the lab bound.
 	QuotasLifted bool
+	// Bunch is how many arrivals come at one instant, at the same rate in the mean: the
+	// process is that of the bunches. 0 and 1: each comes by itself. Not with a Curve.
+	Bunch int
 	// Curve is a rate that changes: points in order, the first at 0, the last at
 	// Duration. Rate is then its mean. Empty: the rate is Rate throughout.
 	Curve []CurvePoint
@@ -94,6 +100,7 @@ type phaseJSON struct {
 	MaxBacklog      int       `json:"maxBacklog,omitempty"`
 	Mix             []float64 `json:"mix,omitempty"`
 	QuotasLifted    bool      `json:"quotasLifted,omitempty"`
+	Bunch           int       `json:"bunch,omitempty"`
 	// Curve has a pair of seconds and rate per second for each point.
 	Curve [][2]float64 `json:"curve,omitempty"`
 }
@@ -103,7 +110,7 @@ func (p Phase) MarshalJSON() ([]byte, error) {
 	return json.Marshal(phaseJSON{
 		Name: p.Name, Kind: p.Kind, Process: p.Process, Rate: p.Rate,
 		DurationSeconds: p.Duration.Seconds(), IntervalSeconds: p.Interval.Seconds(),
-		Seed: p.Seed, MaxBacklog: p.MaxBacklog, Mix: p.Mix, QuotasLifted: p.QuotasLifted, Curve: curvePairs(p.Curve),
+		Seed: p.Seed, MaxBacklog: p.MaxBacklog, Mix: p.Mix, QuotasLifted: p.QuotasLifted, Bunch: p.Bunch, Curve: curvePairs(p.Curve),
 	})
 }
 
@@ -145,7 +152,7 @@ func (p *Phase) UnmarshalJSON(data []byte) error {
 	*p = Phase{
 		Name: in.Name, Kind: in.Kind, Process: in.Process, Rate: in.Rate,
 		Duration: duration, Interval: interval, Seed: in.Seed, MaxBacklog: in.MaxBacklog,
-		Mix: in.Mix, QuotasLifted: in.QuotasLifted, Curve: curve,
+		Mix: in.Mix, QuotasLifted: in.QuotasLifted, Bunch: in.Bunch, Curve: curve,
 	}
 	return nil
 }

@@ -13,7 +13,8 @@ type Pace struct {
 	ClimbFactor   float64
 	Steady        time.Duration
 	SteadyRates   int
-	SteadyRounds  int // each rate is measured so often, every round in a random order of its own
+	Bunched       time.Duration // 0: none
+	SteadyRounds  int           // each rate is measured so often, every round in a random order of its own
 	Search        time.Duration
 	SearchProbes  int
 	SearchResolve float64 // high ÷ low at which bisection ends
@@ -31,7 +32,7 @@ func QuickPace() Pace {
 	return Pace{
 		WarmUpChunk: 2 * time.Second, WarmUpChunks: 4,
 		Climb: 2 * time.Second, ClimbFactor: 1.7,
-		Steady: 3500 * time.Millisecond, SteadyRates: 6, SteadyRounds: 1,
+		Steady: 3500 * time.Millisecond, SteadyRates: 6, SteadyRounds: 1, Bunched: 2 * time.Second,
 		Search: 3 * time.Second, SearchProbes: 7, SearchResolve: 1.06,
 		Proof:  6 * time.Second,
 		Settle: 250 * time.Millisecond, LongestPhase: 12 * time.Second, Repeats: 4,
@@ -44,7 +45,7 @@ func FullPace() Pace {
 	return Pace{
 		WarmUpChunk: 4 * time.Second, WarmUpChunks: 10,
 		Climb: 6 * time.Second, ClimbFactor: 1.4,
-		Steady: 14 * time.Second, SteadyRates: 8, SteadyRounds: 2,
+		Steady: 14 * time.Second, SteadyRates: 8, SteadyRounds: 2, Bunched: 6 * time.Second,
 		Search: 11 * time.Second, SearchProbes: 10, SearchResolve: 1.04,
 		Proof:  15 * time.Second,
 		Settle: 500 * time.Millisecond, LongestPhase: 60 * time.Second, Repeats: 10,

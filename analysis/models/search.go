@@ -108,6 +108,9 @@ const (
 	sweepHighest = 0.57
 )
 
+// bunchedHighest is the share of the edge up to which requests come in bunches too.
+const bunchedHighest = 0.4
+
 // SweepRates returns n rates for the steady phases after the steps of a climb:
 // half of them around the place where the climb suggests the edge, since there the
 // latency bends, the rest far below, where the demand of a request shows. When
@@ -128,6 +131,17 @@ func SweepRates(steps []Step, limit float64, n int) []float64 {
 		rates = append(rates, start*math.Pow(top/start, float64(i)/math.Max(1, float64(near-1))))
 	}
 	return rates
+}
+
+// BunchedRates returns those of the rates of a sweep at which requests are to come in
+// bunches too: the ones so low that the periods between bunches are quiet.
+func BunchedRates(rates []float64, edge float64) (low []float64) {
+	for _, rps := range rates {
+		if rps <= bunchedHighest*edge {
+			low = append(low, rps)
+		}
+	}
+	return low
 }
 
 // SweepEdge returns where the steps of a climb suggest the edge: at the highest rate

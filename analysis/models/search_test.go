@@ -90,6 +90,16 @@ func TestSweepRatesLieOnBothSidesOfTheEdge(t *testing.T) {
 	}
 }
 
+func TestBunchesComeAtTheLowRates(t *testing.T) {
+	rates := []float64{150, 290, 570, 870, 1000, 1200}
+	if got := BunchedRates(rates, 1000); !slices.Equal(got, []float64{150, 290}) {
+		t.Errorf("got %v, want those up to 400/s", got)
+	}
+	if got := BunchedRates(rates, 100); len(got) > 0 {
+		t.Errorf("got %v, want none where every rate is high", got)
+	}
+}
+
 // TestSearchFindsTheEdge plays the search against noisy systems: a probe at a
 // rate r holds with probability 1/(1+exp(ln(r/edge)/spread)). The bounds are
 // for the noise given, with room; they fail when the search stops adapting.

@@ -67,11 +67,17 @@ func New(phase scenarios.Phase) (*Arrivals, error) {
 	default:
 		return nil, fmt.Errorf("phase %q: arrivals %q are not known", phase.Name, phase.Process)
 	}
+	if phase.Bunch > 1 {
+		a.place = &bunched{places: a.place, size: phase.Bunch}
+	}
 	return a, nil
 }
 
 func curveOf(phase scenarios.Phase) (curve, error) {
 	if len(phase.Curve) > 0 {
+		if phase.Bunch > 1 {
+			return nil, fmt.Errorf("bunches of %d: they need a rate that does not change", phase.Bunch)
+		}
 		if err := scenarios.CheckCurve(phase.Curve, phase.Duration); err != nil {
 			return nil, err
 		}
@@ -80,7 +86,12 @@ func curveOf(phase scenarios.Phase) (curve, error) {
 	if phase.Rate.Count <= 0 || phase.Rate.Per <= 0 {
 		return nil, fmt.Errorf("rate %s: arrivals need a rate above zero", phase.Rate)
 	}
-	return steady{count: uint64(phase.Rate.Count), per: uint64(phase.Rate.Per)}, nil
+	// With bunches the unit axis counts them, and they come as much more rarely.
+	size := uint64(max(phase.Bunch, 1))
+	if uint64(phase.Rate.Per) > math.MaxInt64/size {
+		return nil, fmt.Errorf("rate %s in bunches of %d: they lie further apart than can be told", phase.Rate, phase.Bunch)
+	}
+	return steady{count: uint64(phase.Rate.Count), per: uint64(phase.Rate.Per) * size}, nil
 }
 
 // Next returns the offset of the next arrival from the start of the phase. ok
@@ -132,6 +143,23 @@ func (r *regular) next() (uint64, float64) {
 	i := r.i
 	r.i++
 	return i, 0
+}
+
+// bunched gives each place so many times.
+type bunched struct {
+	places   process
+	size     int
+	given    int
+	whole    uint64
+	fraction float64
+}
+
+func (b *bunched) next() (uint64, float64) {
+	if b.given == 0 {
+		b.whole, b.fraction = b.places.next()
+	}
+	b.given = (b.given + 1) % b.size
+	return b.whole, b.fraction
 }
 
 // exponential is a Poisson process of one arrival a unit: independent gaps with

@@ -271,3 +271,37 @@ func BenchmarkNext(b *testing.B) {
 		})
 	}
 }
+
+func TestBunches(t *testing.T) {
+	const size = 50
+	phase := scenarios.Phase{Process: scenarios.Constant, Rate: scenarios.PerSecond(1000), Duration: 2 * time.Second, Bunch: size}
+	got := arrivals(t, phase)
+	if len(got) != 2000 {
+		t.Fatalf("%d arrivals, want 2000", len(got))
+	}
+	for i, at := range got {
+		if want := time.Duration(i/size) * 50 * time.Millisecond; at != want {
+			t.Fatalf("arrival %d at %s, want %s", i, at, want)
+		}
+	}
+	phase.Process, phase.Duration, phase.Seed = scenarios.Poisson, 200*time.Second, 7
+	got = arrivals(t, phase)
+	if n := float64(len(got)); math.Abs(n-200_000) > 4.5*math.Sqrt(200_000*size) {
+		t.Errorf("%v Poisson arrivals in 200 s, want some 200 000", n)
+	}
+	var gaps []float64
+	for i := size; i < len(got); i += size {
+		if got[i-1] != got[i-size] {
+			t.Fatalf("arrivals %d to %d do not come at one instant", i-size, i-1)
+		}
+		gaps = append(gaps, (got[i] - got[i-1]).Seconds())
+	}
+	// 2.492: the 5 % point of case 0 (Stephens 1974).
+	if a := andersonDarling(gaps, 0.05); a > 2.492 {
+		t.Errorf("A² of the gaps between bunches is %.2f, want an exponential distribution", a)
+	}
+	phase.Curve = []scenarios.CurvePoint{{RPS: 1000}, {At: 200 * time.Second, RPS: 1000}}
+	if _, err := schedule.New(phase); err == nil {
+		t.Error("bunches of a rate that changes are taken")
+	}
+}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -16,52 +15,69 @@ type Point struct {
 	Cores    float64
 	WakeUps  float64 // voluntary context switches a second
 	RunDelay float64 // seconds a second in which a thread could run, but did not
+	// Bunch is how many requests came together, so that one wake-up served several:
+	// that tells what a wake-up costs from what a request does, and nothing of how
+	// often single ones wake the proxy. 0 and 1: each came by itself.
+	Bunch int
+
+	cold float64 // wake-ups a second, each counted by how cold it was
 }
 
-// Prior is what is known, before anything is measured, of how many requests cost
-// as much as one wake-up: a lognormal distribution. Rate and wake-ups rise together while a proxy
-// is far from its limit, so that phases there tell their sum well, and hardly
-// their ratio; what happens near the limit hangs on it.
+// Prior is what is known, before anything is measured, of what a wake-up costs
+// against a request, and of what being cold adds to it: lognormal distributions. Rate
+// and wake-ups rise together while a proxy is far from its limit, so that phases there
+// tell the sum of all costs well, and hardly their ratios, unless requests come in
+// bunches in some; what happens near the limit hangs on them.
 type Prior struct {
-	Ratio float64 // median
-	SD    float64 // of its logarithm
+	WakeUp, Cold Ratio
 }
 
-// The priors come from regressions over all phases, far below and far above the
-// edge, of six sizings of the built-in lab: three with the gateway at 300m (0.96,
-// 0.72, 0.79) and three at 600m, where the machine is full as well (1.41, 1.70, 1.41).
+// Ratio is a cost over that of a request.
+type Ratio struct {
+	Median float64
+	SD     float64 // of its logarithm
+}
 
-// EnvoyPrior is the prior of an Envoy: the geometric mean of all six, whose
-// logarithms scatter by 0.35, of which some 0.2 is the error of each regression.
-func EnvoyPrior() Prior { return Prior{Ratio: 1.1, SD: 0.3} }
+// EnvoyPrior is the prior of an Envoy. It comes from regressions over all phases, far
+// below and far above the edge, of seven sizings of labs whose gateways had quotas of
+// 200m to 400m, TLS, or bodies of 1 to 64 KiB: 0.2 to 1.3 and 1.3 to 3.1 for the
+// gateways, 0.5 to 2.2 and 1.8 to 3.4 for the sidecars.
+func EnvoyPrior() Prior { return Prior{WakeUp: Ratio{0.8, 0.6}, Cold: Ratio{2, 0.5}} }
 
 // CrowdedPrior is the prior of an Envoy on a machine whose processors are what
-// ends: the three at 600m, and 1.5 for one Envoy by itself, without TLS, up to a
-// machine as full. Whoever waits for a processor finds more to read at a time.
-func CrowdedPrior() Prior { return Prior{Ratio: 1.5, SD: 0.2} }
+// ends: 1.4 to 1.7 in three sizings up to there, and 1.5 for one Envoy by itself. Whoever
+// waits for a processor finds more to read at a time, and a request costs less.
+func CrowdedPrior() Prior { return Prior{WakeUp: Ratio{1.5, 0.2}, Cold: Ratio{2, 0.5}} }
 
 // TestServicePrior is the prior of the lab's test service, a Go program whose
 // requests wake some ten times, for its network poller and for its timers: 1.9 to
-// 5.9 in the same sizings, with bodies of 1 KiB. Larger ones make requests dearer.
-func TestServicePrior() Prior { return Prior{Ratio: 1.3, SD: 1} }
+// 5.9 for a wake-up in six sizings with bodies of 1 KiB. Larger ones make requests dearer.
+func TestServicePrior() Prior { return Prior{WakeUp: Ratio{1.3, 1}, Cold: Ratio{1.5, 1}} }
 
-// nodes returns the means of five parts of equal probability of the standard normal
-// distribution.
-func nodes() [5]float64 { return [...]float64{-1.3998, -0.5319, 0, 0.5319, 1.3998} }
+// candidates is how many proxies stand for what the ratios of the costs may be, each for
+// a part of the same probability.
+const candidates = 5
 
-// Candidate is a proxy that fits the phases, and how much it is to be believed.
-type Candidate struct {
-	Server
-	Weight float64 // those of all candidates add up to 1
+// The ratios that are looked at: their logarithms go so many standard deviations of
+// the prior to both sides, in so many steps.
+const (
+	ratioReach = 3.0
+	ratioSteps = 40
+)
+
+// at returns the ratio of a step, and how likely the prior holds it.
+func (r Ratio) at(step int) (value, density float64) {
+	z := ratioReach * (2*float64(step)/ratioSteps - 1)
+	return r.Median * math.Exp(z*r.SD), math.Exp(-z * z / 2)
 }
 
 // Calibration is what phases at low load tell of a proxy.
 type Calibration struct {
-	Candidates []Candidate // by rising ratio of the costs of wake-up and request
-	Residual   float64     // relative scatter of the CPU of phases around the fit
-	N          int         // phases
-	Highest    float64     // the highest rate among them
-	Searches   int         // that an interval is to hold the findings of, together; 0 is 1
+	Candidates []Server // equally likely ones, by falling cost of a request
+	Residual   float64  // relative scatter of the CPU of phases around the fit
+	N          int      // phases
+	Highest    float64  // the highest rate among them
+	Searches   int      // that an interval is to hold the findings of, together; 0 is 1
 	freedom    int
 }
 
@@ -78,51 +94,105 @@ const LeastPoints = 4
 
 // Calibrate fits what a request costs, in
 //
-//	cores = idle + a·(rps + r·wakeUps)
+//	cores = a·(rps + r·wakeUps + k·cold(wakeUps))
 //
-// for several ratios r by least squares of the relative errors, with idle ≥ 0, and
-// weighs them by the prior and by how well they fit (the likelihood for normal
-// errors of unknown size, Seber and Lee 2003, ch. 3.12). The events of a request
-// and the wake delay come from the same phases: in the formula of Server.Steady
-// all else is measured. server says what the proxy may use.
+// for many pairs of ratios r and k by least squares of the relative errors, weighs
+// them by the prior and by how well they fit (the likelihood for normal errors of
+// unknown size, Seber and Lee 2003, ch. 3.12, with the usual scatter as if so many
+// phases had shown it), and lets candidates stand for what is left of them. The events
+// of a request and the wake delay come from the phases in which requests came one by
+// one: in the formula of Server.Steady all else is measured. server says what the
+// proxy may use.
 func Calibrate(points []Point, server Server, prior Prior) (Calibration, error) {
-	points = slices.DeleteFunc(slices.Clone(points), func(p Point) bool {
-		return !(p.RPS > 0) || !(p.Cores > 0) || !(p.WakeUps > 0) || !(p.RunDelay >= 0)
-	})
-	points = uncrowded(points)
-	if len(points) < LeastPoints {
-		return Calibration{}, fmt.Errorf("%d phases with CPU and wake-ups are known, a calibration needs %d", len(points), LeastPoints)
+	single, bunched := known(points)
+	single = uncrowded(single)
+	if len(single) < LeastPoints {
+		return Calibration{}, fmt.Errorf("%d phases with CPU and wake-ups are known, a calibration needs %d", len(single), LeastPoints)
 	}
-	c := Calibration{N: len(points)}
-	server.Events, server.WakeDelay = eventsAndDelay(points, max(server.Threads, 1))
-	var likelihoods []float64
-	total := 0.0
-	for _, node := range nodes() {
-		ratio := prior.Ratio * math.Exp(node*prior.SD)
-		idle, request, squares := fitCost(points, ratio)
-		if !(request > 0) {
-			continue
+	all := slices.Concat(single, bunched)
+	c := Calibration{N: len(all), freedom: usualPhases + len(all) - 2}
+	server.Events, server.WakeDelay = eventsAndDelay(single, max(server.Threads, 1))
+	for i, p := range all {
+		all[i].cold = coldWakeUps(p, max(server.Threads, 1))
+	}
+	usual := usualPhases * usualScatter * usualScatter
+	var fits []fitted
+	least := math.Inf(1)
+	for i := range ratioSteps + 1 {
+		for k := range ratioSteps + 1 {
+			var f fitted
+			var dense, denser float64
+			f.wakeUp, dense = prior.WakeUp.at(i)
+			f.cold, denser = prior.Cold.at(k)
+			f.request, f.squares = fitCost(all, f.wakeUp, f.cold)
+			f.weight = dense * denser * math.Pow(usual+f.squares, -float64(c.freedom)/2)
+			least = math.Min(least, f.squares)
+			fits = append(fits, f)
 		}
-		next := Candidate{Server: server}
-		next.Cost = Cost{Idle: idle, PerRequest: request, PerWakeUp: request * ratio}
-		mean := squares / float64(len(points))
-		next.Weight = math.Pow(math.Max(mean, 1e-6), -float64(len(points)-2)/2)
+	}
+	for _, part := range parts(fits, candidates) {
+		next := server
+		request, _ := fitCost(all, part.wakeUp, part.cold)
+		next.Cost = Cost{PerRequest: request, PerWakeUp: request * part.wakeUp, Cold: request * part.cold}
 		c.Candidates = append(c.Candidates, next)
-		likelihoods = append(likelihoods, mean)
-		total += next.Weight
 	}
-	if len(c.Candidates) == 0 {
-		return Calibration{}, errors.New("CPU does not grow with the rate")
-	}
-	for i := range c.Candidates {
-		c.Candidates[i].Weight /= total
-	}
-	for _, p := range points {
+	for _, p := range single {
 		c.Highest = math.Max(c.Highest, p.RPS)
 	}
-	c.freedom = usualPhases + len(points) - 2
-	c.Residual = math.Sqrt((usualPhases*usualScatter*usualScatter + slices.Min(likelihoods)*float64(len(points))) / float64(c.freedom))
+	c.Residual = math.Sqrt((usual + least) / float64(c.freedom))
 	return c, nil
+}
+
+// known splits the phases of which all is known by how requests came.
+func known(points []Point) (single, bunched []Point) {
+	for _, p := range points {
+		switch {
+		case !(p.RPS > 0) || !(p.Cores > 0) || !(p.WakeUps > 0) || !(p.RunDelay >= 0):
+		case p.Bunch > 1:
+			bunched = append(bunched, p)
+		default:
+			single = append(single, p)
+		}
+	}
+	return single, bunched
+}
+
+// fitted is one pair of ratios: the cost of a request that fits the phases best with
+// it, how far they are from it, and how likely it is.
+type fitted struct {
+	wakeUp, cold     float64 // over the cost of a request
+	request, squares float64
+	weight           float64
+}
+
+// parts divides fits, by what a request costs in them, into n parts of equal
+// probability, and returns the means of the logarithms of the ratios in each as ratios:
+// dear requests first. What happens near a limit follows that cost.
+func parts(fits []fitted, n int) (out []fitted) {
+	slices.SortStableFunc(fits, func(a, b fitted) int { return cmp.Compare(b.request, a.request) })
+	total := 0.0
+	for _, f := range fits {
+		total += f.weight
+	}
+	i, left := 0, fits[0].weight
+	for range n {
+		need := total / float64(n)
+		wakeUp, cold, taken := 0.0, 0.0, 0.0
+		for taken < need && i < len(fits) {
+			take := math.Min(left, need-taken)
+			wakeUp += take * math.Log(fits[i].wakeUp)
+			cold += take * math.Log(fits[i].cold)
+			taken += take
+			if left -= take; left > 0 {
+				break
+			}
+			if i++; i < len(fits) {
+				left = fits[i].weight
+			}
+		}
+		out = append(out, fitted{wakeUp: math.Exp(wakeUp / taken), cold: math.Exp(cold / taken)})
+	}
+	return out
 }
 
 // crowded is from how many times the usual wake delay on a phase is left out.
@@ -159,24 +229,30 @@ func eventsAndDelay(points []Point, threads int) (events, delay float64) {
 	return all[len(all)/2], delays[len(delays)/2]
 }
 
-// fitCost fits cores = idle + request·(rps + ratio·wakeUps) and returns the sum of
-// the squares of the relative errors.
-func fitCost(points []Point, ratio float64) (idle, request, squares float64) {
-	var w, x, y, xx, xy float64
-	for _, p := range points {
-		u, weight := p.RPS+ratio*p.WakeUps, 1/(p.Cores*p.Cores)
-		w, x, y, xx, xy = w+weight, x+weight*u, y+weight*p.Cores, xx+weight*u*u, xy+weight*u*p.Cores
+// coldWakeUps returns the wake-ups a second, each counted by how cold it was. Those of
+// single requests lie as far apart as the idle time allows; of a bunch the first is cold,
+// and the answers of the others come close together.
+func coldWakeUps(p Point, threads int) float64 {
+	if p.Bunch > 1 {
+		return math.Min(p.WakeUps, p.RPS/float64(p.Bunch))
 	}
-	request = (w*xy - x*y) / (w*xx - x*x)
-	idle = (y - request*x) / w
-	if idle < 0 || !(request > 0) {
-		idle, request = 0, xy/xx
-	}
+	return p.WakeUps * cooled((float64(threads)-p.Cores-p.RunDelay)/p.WakeUps)
+}
+
+// fitCost fits cores = request·(rps + wakeUp·wakeUps + cold·coldWakeUps) and returns the
+// sum of the squares of the relative errors.
+func fitCost(points []Point, wakeUp, cold float64) (request, squares float64) {
+	var xx, x float64
 	for _, p := range points {
-		e := (idle+request*(p.RPS+ratio*p.WakeUps))/p.Cores - 1
+		relative := (p.RPS + wakeUp*p.WakeUps + cold*p.cold) / p.Cores
+		x, xx = x+relative, xx+relative*relative
+	}
+	request = x / xx
+	for _, p := range points {
+		e := request*(p.RPS+wakeUp*p.WakeUps+cold*p.cold)/p.Cores - 1
 		squares += e * e
 	}
-	return idle, request, squares
+	return request, squares
 }
 
 // searchPhases is about how many phases near the edge settle where a search finds
@@ -185,29 +261,30 @@ func fitCost(points []Point, ratio float64) (idle, request, squares float64) {
 const searchPhases = 4
 
 // Predict returns the value of a rate that follows from a proxy, and its interval:
-// of is evaluated for each candidate, and once more for the most likely one with
+// of is evaluated for each candidate, and once more for the middle one with
 // all its costs a twentieth higher, which tells what their common uncertainty means.
 // The logarithm is taken as normally distributed, with Student's t for the level.
 func (c Calibration) Predict(of func(s Server, near float64) float64) stat.Estimate {
-	best := slices.MaxFunc(c.Candidates, func(a, b Candidate) int { return cmp.Compare(a.Weight, b.Weight) })
-	at := of(best.Server, 0)
+	middle := len(c.Candidates) / 2
+	best := c.Candidates[middle]
+	at := of(best, 0)
 	if !(at > 0) || math.IsInf(at, 0) {
 		return stat.NotEstimable(c.N, "no rate is within the limit, or every rate is")
 	}
 	mean, squares := 0.0, 0.0
-	for _, candidate := range c.Candidates {
+	for i, candidate := range c.Candidates {
 		rate := at
-		if candidate.Server != best.Server {
-			rate = of(candidate.Server, at)
+		if i != middle {
+			rate = of(candidate, at)
 		}
 		v := math.Log(math.Max(rate, at/100))
-		mean += candidate.Weight * v
-		squares += candidate.Weight * v * v
+		mean += v / float64(len(c.Candidates))
+		squares += v * v / float64(len(c.Candidates))
 	}
-	dearer := best.Server
-	dearer.Idle *= 1 + costStep
+	dearer := best
 	dearer.PerRequest *= 1 + costStep
 	dearer.PerWakeUp *= 1 + costStep
+	dearer.Cold *= 1 + costStep
 	slope := math.Log(math.Max(of(dearer, at), at/100)/at) / math.Log1p(costStep)
 	level := slope * c.Residual * math.Sqrt(1/float64(c.N)+1/float64(searchPhases*max(c.Searches, 1)))
 	half := math.Hypot(stat.Z(stat.Confidence)*math.Sqrt(math.Max(0, squares-mean*mean)), stat.StudentT(stat.Confidence, c.freedom)*level)

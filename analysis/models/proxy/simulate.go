@@ -137,6 +137,8 @@ type thread struct {
 	ready   []item
 	awake   bool    // or about to be
 	woken   bool    // the cost of the wake-up has still to be paid
+	wakeUp  float64 // that cost
+	slept   float64 // since when it sleeps, or slept last
 	runtime float64 // seconds of quota that it holds
 }
 
@@ -202,7 +204,7 @@ func (s *simulation) readable(at float64, number int, what item) {
 		s.events.push(event{at: at, kind: run, thread: number}) // it was awake for something close by
 		return
 	}
-	t.woken = true
+	t.woken, t.wakeUp = true, s.fold*s.server.WakeUp(at-t.slept)
 	s.wakeUps++
 	s.events.push(event{at: at + s.fold*s.server.WakeDelay, kind: run, thread: number})
 }
@@ -212,7 +214,7 @@ func (s *simulation) readable(at float64, number int, what item) {
 func (s *simulation) run(at float64, number int) {
 	t := &s.threads[number]
 	if !t.woken && len(t.ready) == 0 {
-		t.awake = false
+		t.awake, t.slept = false, at
 		if t.runtime > keptOfOne { // the rest goes back for others
 			s.pool += t.runtime - keptOfOne
 			t.runtime = keptOfOne
@@ -234,7 +236,7 @@ func (s *simulation) run(at float64, number int) {
 	}
 	cost := s.perItem
 	if t.woken {
-		cost = s.fold * s.server.PerWakeUp
+		cost = t.wakeUp
 	}
 	done := at + cost
 	s.used += cost

@@ -39,7 +39,7 @@ func experiment(ctx context.Context, command string, options Options, pace model
 		ending, _ := endingOf(ctx, err)
 		return ending, err
 	}
-	s := sizing{runner: r, pace: pace, random: rand.New(rand.NewPCG(r.plan.Seed, 0x53697a65))}
+	s := sizing{runner: r, pace: pace, swept: map[scenarios.PhaseKind]int{}, random: rand.New(rand.NewPCG(r.plan.Seed, 0x53697a65))}
 	if err = phases(&s, ctx); errors.Is(err, errSpoiled) {
 		err = nil
 	}
@@ -58,6 +58,7 @@ type sizing struct {
 	repeats int // phases that were not valid measurements, so far
 
 	resampled int // phases that were repeated for want of samples, so far
+	swept     map[scenarios.PhaseKind]int
 }
 
 // highestRate bounds the climb, per second, where the scenario does not: it may
@@ -73,7 +74,7 @@ func (s *sizing) phases(ctx context.Context) error {
 	if held == 0 {
 		return nil // no rate holds: there is nothing to sweep
 	}
-	if err := s.sweep(ctx, models.SweepRates(steps, limit, s.pace.SteadyRates)); err != nil {
+	if err := s.sweep(ctx, models.SweepRates(steps, limit, s.pace.SteadyRates), models.SweepEdge(steps)); err != nil {
 		return err
 	}
 	measured, err := s.search(ctx, held, math.Min(missed, held*s.pace.ClimbFactor), limit)
@@ -240,16 +241,44 @@ func step(s analysis.PhaseSummary) models.Step {
 	return models.Step{RPS: s.OfferedRps, Holds: s.Holds, Use: s.ObjectiveUse}
 }
 
-func (s *sizing) sweep(ctx context.Context, rates []float64) error {
-	for round := range s.pace.SteadyRounds {
-		for i, at := range s.random.Perm(len(rates)) {
-			name := fmt.Sprintf("steady %d", round*len(rates)+i+1)
-			if _, _, err := s.measure(ctx, s.spec(scenarios.KindSteady, name, rates[at], s.pace.Steady)); err != nil {
+// sweep measures the rates that are fitted, in a random order, and between them those
+// at which requests come in bunches.
+func (s *sizing) sweep(ctx context.Context, rates []float64, edge float64) error {
+	var phases []scenarios.Phase
+	for _, rps := range rates {
+		phases = append(phases, s.spec(scenarios.KindSteady, "steady", rps, s.pace.Steady))
+	}
+	phases = append(phases, s.bunched(rates, edge)...)
+	for range s.pace.SteadyRounds {
+		for _, at := range s.random.Perm(len(phases)) {
+			spec := phases[at]
+			s.swept[spec.Kind]++
+			spec.Name = fmt.Sprintf("%s %d", spec.Kind, s.swept[spec.Kind])
+			if _, _, err := s.measure(ctx, spec); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// bunched returns the phases in which requests come in bunches. Only a lab gets any:
+// nobody asked for bursts on a system of their own.
+func (s *sizing) bunched(rates []float64, edge float64) (phases []scenarios.Phase) {
+	if s.options.Scenario.Lab == nil || s.pace.Bunched == 0 {
+		return nil
+	}
+	size := analysis.BunchSize(s.writer.Run(), edge)
+	for _, rps := range models.BunchedRates(rates, edge) {
+		spec := s.spec(scenarios.KindBunched, "", rps, s.pace.Bunched)
+		// The distances are even, so that bunches don't run into each other by chance
+		// and use up a quota.
+		spec.Process, spec.Bunch, spec.Duration = scenarios.Constant, size, s.pace.Bunched
+		if size > 1 {
+			phases = append(phases, spec)
+		}
+	}
+	return phases
 }
 
 // mixRounds is how often each mix is measured: what a request costs must not rest on
