@@ -36,10 +36,10 @@ type RequestCost struct {
 }
 
 // usual leaves out the phases that were measured for one question only: what each
-// request costs, or a quota.
+// request costs, or a wake-up, or a quota.
 func usual(phases []examined) []examined {
 	return slices.DeleteFunc(slices.Clone(phases), func(p examined) bool {
-		return p.Spec.Kind == scenarios.KindMix || p.Spec.Kind == scenarios.KindQuota
+		return p.Spec.Kind == scenarios.KindMix || p.Spec.Kind == scenarios.KindQuota || p.Spec.Kind == scenarios.KindBunched
 	})
 }
 

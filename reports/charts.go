@@ -36,12 +36,12 @@ func chartSection(result analysis.Result, rec *record.Record) Section {
 	return s
 }
 
-// sweepPhases are the phases whose load had a rate worth comparing.
+// sweepPhases are the phases of the same load at different rates.
 func sweepPhases(result analysis.Result) []analysis.PhaseSummary {
 	var phases []analysis.PhaseSummary
 	for _, p := range result.Phases {
 		switch scenarios.PhaseKind(p.Kind) {
-		case scenarios.KindPreflight, scenarios.KindWarmUp:
+		case scenarios.KindPreflight, scenarios.KindWarmUp, scenarios.KindBunched, scenarios.KindMix, scenarios.KindQuota:
 		default:
 			if p.OfferedRps > 0 {
 				phases = append(phases, p)
@@ -57,7 +57,7 @@ func sweepPhases(result analysis.Result) []analysis.PhaseSummary {
 func latencyChart(result analysis.Result) Series {
 	s := Series{
 		Title:   "Latency against offered rate",
-		Caption: "Every phase is a point. The edge is where p99 crosses the objective.",
+		Caption: "Every phase of the load is a point. The edge is where p99 crosses the objective.",
 		X:       Axis{Label: "offered rate", Unit: "/s"},
 		Y:       Axis{Label: "latency", Unit: "ms", Log: true},
 	}
