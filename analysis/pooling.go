@@ -41,9 +41,12 @@ const (
 
 // BunchSize returns how many requests may come together in a lab whose edge lies at
 // about so many a second, to see what a proxy saves when it finds many at once; 1 where
-// the circuit breaker would refuse some of so many.
+// the circuit breaker would refuse some of so few, or they would wait for a stream.
 func BunchSize(run record.Run, edge float64) int {
 	size := min(int(edge*bunchShare), mostBunch)
+	if c := run.Scenario.Connections; c.Count > 0 && c.StreamsPerConnection > 0 {
+		size = min(size, c.Count*c.StreamsPerConnection/2)
+	}
 	if limit := poolLimit(&record.Record{Run: run}, scenarios.RoleGateway); limit > 0 {
 		size = min(size, int(min(limit/2, mostBunch)))
 	}

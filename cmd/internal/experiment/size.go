@@ -254,6 +254,14 @@ func (s *sizing) sweep(ctx context.Context, rates []float64, edge float64) error
 			spec := phases[at]
 			s.swept[spec.Kind]++
 			spec.Name = fmt.Sprintf("%s %d", spec.Kind, s.swept[spec.Kind])
+			if spec.Kind == scenarios.KindBunched {
+				// The answer does not hang on it: one that is not valid costs no repeat.
+				s.settle(ctx, s.pace.Settle)
+				if _, _, err := s.phase(ctx, spec); err != nil {
+					return err
+				}
+				continue
+			}
 			if _, _, err := s.measure(ctx, spec); err != nil {
 				return err
 			}
