@@ -27,13 +27,12 @@ of each configuration are taken together, one at a time. The scenarios are in
 
 Nothing in a forecast is drawn on from a curve: what a request and a wake-up cost is
 fitted to the low phases, and the proxy is then simulated with that cost under its quota,
-see ` + "`analysis/models/proxy`" + `. The cost of a wake-up against that of a request cannot be
-told at low load alone. It is bounded by what earlier sizings, of the quickstart at other
-quotas, showed; none of their runs is in this table. But rules of the forecast were changed
-while runs of these configurations were looked at: a batch that no rule was made with is
-still to be taken. Phases in which programs that have nothing to do
-with the load used more than a quarter of the machine count neither for a forecast nor for
-what was found.
+see ` + "`analysis/models/proxy`" + `. What tells the two apart are low phases in which requests
+come in bunches. What is known of the ratio of their costs beforehand comes from earlier
+sizings of most of these configurations; none of those runs is in this table, and the
+rules of the forecast were fixed before the first of its runs was made. Phases in which
+programs that have nothing to do with the load used more than a quarter of the machine
+count neither for a forecast nor for what was found.
 
 Where a component runs out of memory the kernel kills it, and with it ends the sizing; the
 rate is then found by a bisection of loads, each in a new lab.
