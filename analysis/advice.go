@@ -12,9 +12,8 @@ import (
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
-// size fits and recommends for every component, and for the destination. every has the
-// phases for one question only as well.
-func (r *Result) size(rec *record.Record, phases, every []examined, predicted edgeOf) {
+// size fits and recommends for every component, and for the destination.
+func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
 	future := r.future(rec)
 	load := recommend.LoadOf(rec.Scenario.Demand, r.Demand.PlannedRps)
 	load.PeakRPS, load.Growth = r.Demand.PeakRps, r.Demand.GrowthFactor
@@ -24,7 +23,7 @@ func (r *Result) size(rec *record.Record, phases, every []examined, predicted ed
 	}
 	var subjects []recommend.Subject
 	for _, c := range rec.Components {
-		sized, subject := r.component(rec, phases, every, c, predicted, tolerated, loadFor(c.Role, load))
+		sized, subject := r.component(rec, phases, c, predicted, tolerated, loadFor(c.Role, load))
 		r.Components, subjects = append(r.Components, sized), append(subjects, subject)
 	}
 	r.pairPods(rec, subjects, load)
@@ -149,7 +148,7 @@ func (r *Result) costItems(subjects []recommend.Subject, load recommend.Load) []
 	return items
 }
 
-func (r *Result) component(rec *record.Record, phases, every []examined, c record.Component, predicted edgeOf, tolerated float64, load recommend.Load) (Component, recommend.Subject) {
+func (r *Result) component(rec *record.Record, phases []examined, c record.Component, predicted edgeOf, tolerated float64, load recommend.Load) (Component, recommend.Subject) {
 	cpuLimit, memoryLimit := limitsOf(rec, c)
 	replicas, warning := replicasMeasured(phases, c)
 	if warning != "" {
@@ -165,7 +164,7 @@ func (r *Result) component(rec *record.Record, phases, every []examined, c recor
 	}
 	seen(&s, phases, c)
 	ceiling, _ := s.Ceiling()
-	s.Demand, s.Memory, s.Highest = fitComponent(every, c, ceiling)
+	s.Demand, s.Memory, s.Highest = fitComponent(phases, c, ceiling)
 	s.Edge = r.ownEdge(predicted, s)
 	r.calibrate(&s, c)
 	if r.SLOEdge.Component == s.Name || r.SLOEdge.Component == "" {

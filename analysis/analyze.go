@@ -55,7 +55,7 @@ func AnalyzeCalibrated(rec, target *record.Record) (Result, error) {
 	r.SLOEdge = SLOEdge{Rps: predicted.RPS, End: string(predicted.End), Objective: predicted.text()}
 	r.bind(rec, phases, predicted)
 	r.calibrateBy(rec, target)
-	r.size(rec, phases, every, predicted)
+	r.size(rec, phases, predicted)
 	r.requestCosts(rec, every)
 	r.QuotaTrial = quotaTrial(rec, ofKind(every, scenarios.KindQuota))
 	r.Verification = verify(phases, predicted, conditions.Objectives, rec.Seed)

@@ -125,30 +125,23 @@ func clipped(r perReplica, ceiling float64) bool {
 // fitComponent fits the demand and the memory of a component, from the climb and
 // the sweep only.
 func fitComponent(phases []examined, c record.Component, ceiling float64) (models.Demand, models.Memory, float64) {
-	var demand, bunched []models.DemandPoint
+	var demand []models.DemandPoint
 	var memory []models.MemoryPoint
 	highest := 0.0
 	for _, p := range phases {
-		kind := p.Spec.Kind
-		together := kind == scenarios.KindBunched
-		if !idle(p) && !together && kind != scenarios.KindClimb && kind != scenarios.KindSteady && kind != scenarios.KindObserved {
+		if kind := p.Spec.Kind; !idle(p) && kind != scenarios.KindClimb && kind != scenarios.KindSteady && kind != scenarios.KindObserved {
 			continue
 		}
 		r := perReplicaOf(p, c)
-		if !together && (p.summary.Verdict.Valid || idle(p)) {
+		if p.summary.Verdict.Valid || idle(p) {
 			highest = math.Max(highest, r.rps)
 			memory = append(memory, models.MemoryPoint{Bytes: r.bytes, InFlight: r.inFlight, Connections: r.conns, At: p.Start.Seconds()})
 		}
-		point := models.DemandPoint{RPS: r.rps, Cores: r.cores, WakeUps: r.wakeUps}
-		switch {
-		case !showsDemand(p) || clipped(r, ceiling) || math.IsNaN(r.cores):
-		case together:
-			bunched = append(bunched, point)
-		default:
-			demand = append(demand, point)
+		if showsDemand(p) && !clipped(r, ceiling) && !math.IsNaN(r.cores) {
+			demand = append(demand, models.DemandPoint{RPS: r.rps, Cores: r.cores, WakeUps: r.wakeUps})
 		}
 	}
-	return models.FitDemand(demand, bunched...), models.FitMemory(memory), highest
+	return models.FitDemand(demand), models.FitMemory(memory), highest
 }
 
 // edgePressures returns how hard each component is pressed around the edge: in

@@ -189,7 +189,7 @@ func (r *Result) fromHistory(rec *record.Record, phases []examined) {
 		r.Demand.Reason += "; the peak is the highest that was observed, as demand.peakRate names none"
 	}
 	edge := r.observedEdge(rec, good, highest)
-	r.size(&known, phases, phases, edge)
+	r.size(&known, phases, edge)
 	r.Warnings = append(r.Warnings, blindSpots(good, highest)...)
 	for i := range r.Objectives {
 		r.Objectives[i].Holds, r.Objectives[i].Reason = nil, "not observed"

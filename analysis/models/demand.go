@@ -46,23 +46,17 @@ const LeastRates = 3
 // FitDemand fits the demand of a component by weighted least squares, the
 // weights for a noise that is proportional to the CPU used. No coefficient is
 // negative: one that would be is left out, and Words says so. The wake-ups enter
-// when they make predictions of left-out phases better. bunched are phases whose
-// requests came together: they tell the cost of a wake-up from that of a request, and
-// not how many wake-ups a rate brings. Intervals are those of a
+// when they make predictions of left-out phases better. Intervals are those of a
 // bootstrap over the phases (stat.Fit.OverBlocks).
-func FitDemand(points []DemandPoint, bunched ...DemandPoint) Demand {
-	unknown := func(p DemandPoint) bool {
+func FitDemand(points []DemandPoint) Demand {
+	points = slices.DeleteFunc(slices.Clone(points), func(p DemandPoint) bool {
 		return !(p.RPS >= 0) || !(p.Cores >= 0) || math.IsInf(p.RPS, 0) || math.IsInf(p.Cores, 0)
-	}
-	points = slices.DeleteFunc(slices.Clone(points), unknown)
-	bunched = slices.DeleteFunc(slices.Clone(bunched), func(p DemandPoint) bool {
-		return unknown(p) || !(p.WakeUps > 0) || math.IsInf(p.WakeUps, 0)
 	})
 	slices.SortStableFunc(points, func(a, b DemandPoint) int { return cmp.Compare(a.RPS, b.RPS) })
 	if n := distinctRates(points); n < LeastRates {
 		return noDemand(len(points), fmt.Sprintf("%d different rates below throttling, a fit needs %d", n, LeastRates))
 	}
-	d, note, err := chooseDemand(points, bunched)
+	d, note, err := chooseDemand(points)
 	if err != nil {
 		return noDemand(len(points), "the regression failed: "+err.Error())
 	}
@@ -85,21 +79,20 @@ const rivalFreedom = 4
 // say of the choice. A choice that the phases hardly tell is part of what is not
 // known: where the rate alone is chosen and wake-ups are as good, intervals are those
 // of both.
-func chooseDemand(points, bunched []DemandPoint) (d Demand, note string, err error) {
+func chooseDemand(points []DemandPoint) (d Demand, note string, err error) {
 	alone, err := fitDemand(points, false, true)
 	scale, exponent, known := fitWakeUps(points)
 	if !known {
 		return alone, "; wake-ups are not known, so the rate stands for both", err
 	}
-	all := slices.Concat(points, bunched)
-	with, withErr := fitDemand(all, true, true)
+	with, withErr := fitDemand(points, true, true)
 	if withErr != nil || len(points) < 5 || !with.withWakeUps {
 		return alone, "; wake-ups explain no more than the rate does", err
 	}
 	with.Scale, with.Exponent = scale, exponent
-	ratio := leaveOneOut(points, bunched, true) / leaveOneOut(points, nil, false)
+	ratio := leaveOneOut(points, true) / leaveOneOut(points, false)
 	if ratio < wakeUpsBetter {
-		return with.together(alone, err, all), "", nil
+		return with.together(alone, err, points), "", nil
 	}
 	if err == nil && ratio < wakeUpsAsGood && with.fit.DF >= rivalFreedom {
 		alone.rival = &with
@@ -212,11 +205,11 @@ func withoutOnes(x [][]float64) [][]float64 {
 }
 
 // leaveOneOut returns the root mean square of the relative errors with which the
-// model predicts each phase from the others and those of more; +Inf when it cannot.
-func leaveOneOut(points, more []DemandPoint, with bool) float64 {
+// model predicts each phase from the others; +Inf when it cannot.
+func leaveOneOut(points []DemandPoint, with bool) float64 {
 	sum := 0.0
 	for i, out := range points {
-		rest := slices.Concat(points[:i], points[i+1:], more)
+		rest := slices.Delete(slices.Clone(points), i, i+1)
 		d, err := fitDemand(rest, with, false)
 		if err != nil {
 			return math.Inf(1)

@@ -318,28 +318,3 @@ func TestFewPhasesStillTell(t *testing.T) {
 		t.Errorf("225m are reached at %+v by %s, want a rate with a safe end above 0", e, d.Words)
 	}
 }
-
-// In the table rate and wake-ups rise together, so that only their sum is told. Two
-// phases in which one wake-up served many requests tell them apart: the made-up costs
-// are those that the wake-ups of the table leave for them.
-func TestBunchesTellAWakeUpFromARequest(t *testing.T) {
-	const idle, request, wakeUp = 0.049, 66e-6, 99e-6
-	var points []DemandPoint
-	for i, p := range measured() {
-		off := 1 + 0.02*float64(i%3-1)
-		points = append(points, DemandPoint{p.RPS, (idle + request*p.RPS + wakeUp*p.WakeUps) * off, p.WakeUps})
-	}
-	bunch := func(rps, wakeUps float64) DemandPoint {
-		return DemandPoint{rps, idle + request*rps + wakeUp*wakeUps, wakeUps}
-	}
-	if d := FitDemand(points); d.PerWakeUp.OK() {
-		t.Fatalf("got %v for a wake-up without bunches: the case shows nothing", d.PerWakeUp)
-	}
-	d := FitDemand(points, bunch(300, 90), bunch(600, 180))
-	near(t, "per wake-up", d.PerWakeUp.Value, wakeUp, 0.1)
-	near(t, "per request", d.PerRequest.Value, request, 0.1)
-	near(t, "wake-ups at 1000/s", d.WakeUpsAt(1000), 933, 0.08)
-	if d.Highest != 3000 || d.Lowest != 250 {
-		t.Errorf("got a range of %v to %v, want that of the table", d.Lowest, d.Highest)
-	}
-}
