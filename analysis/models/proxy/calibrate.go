@@ -255,10 +255,12 @@ func fitCost(points []Point, wakeUp, cold float64) (request, squares float64) {
 	return request, squares
 }
 
-// searchPhases is about how many phases near the edge settle where a search finds
-// it. Phases of one rate scatter with the speed of the machine, and what a handful
-// of others finds scatters with it too: an interval that is to hold it must say so.
-const searchPhases = 4
+// searchPhases is how many phases a search is worth. Phases of one rate scatter with the
+// speed of the machine, and what a search finds scatters with it too, however many phases
+// it has, since they follow each other: an interval that is to hold it must say so. The
+// edges that nine sizings of three labs found scatter by 8 % within a lab (docs/sizing.md),
+// as much as single phases do.
+const searchPhases = 1
 
 // Predict returns the value of a rate that follows from a proxy, and its interval:
 // of is evaluated for each candidate, and once more for the middle one with
