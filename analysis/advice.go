@@ -57,8 +57,9 @@ func (r *Result) size(rec *record.Record, phases []examined, predicted edgeOf) {
 }
 
 // mostBeyondObserved is how many times the highest rate that production showed a
-// capacity may be and still be recommended from. A sizing goes to the edge; what only
-// idles on tells the slope of a line, and not where it bends.
+// replica is planned to carry at the most, and how many times it today's peak may be. A
+// sizing goes to the edge; what only idles on tells the slope of a line, and not where it
+// bends.
 const mostBeyondObserved = 3
 
 // loadFor returns the load as a component of that role sees it: only before a

@@ -190,6 +190,10 @@ func (r *Result) fromHistory(rec *record.Record, phases []examined) {
 	}
 	edge := r.observedEdge(rec, good, highest)
 	r.size(&known, phases, edge)
+	told := slices.ContainsFunc(r.Components, func(c Component) bool { return c.CapacityPerReplicaRps.Safe() > 0 })
+	if told {
+		r.reachOf(rec, good)
+	}
 	r.Warnings = append(r.Warnings, blindSpots(good, highest)...)
 	for i := range r.Objectives {
 		r.Objectives[i].Holds, r.Objectives[i].Reason = nil, "not observed"
@@ -197,7 +201,6 @@ func (r *Result) fromHistory(rec *record.Record, phases []examined) {
 			r.Objectives[i].Reason = "seen to hold in production up to " + perSecond(r.SLOEdge.Rps.Value) + "; what lies above is not known"
 		}
 	}
-	told := slices.ContainsFunc(r.Components, func(c Component) bool { return c.CapacityPerReplicaRps.Safe() > 0 })
 	switch {
 	case rec.Ended != record.EndedDone:
 		r.settle(Incomplete, incompleteWhy(rec, phases))
@@ -208,6 +211,9 @@ func (r *Result) fromHistory(rec *record.Record, phases []examined) {
 	case !told:
 		r.Valid = false
 		r.settle(Invalid, "what was observed does not tell what a replica carries: "+r.whyUntold())
+	case r.Observed.tooFar():
+		r.Valid = false
+		r.settle(Invalid, r.Observed.Reason)
 	default:
 		r.settle(Recommended, fmt.Sprintf("from %d windows of production between %s and %s; nothing was proved", len(good), perSecond(lowest), perSecond(highest)))
 	}

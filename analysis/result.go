@@ -57,6 +57,7 @@ type Result struct {
 	Rates          []SideBySide    `json:"rates,omitempty"`       // of a sizing: the SLO edge, the CPU limit and saturation, forecast, fitted and measured
 	QuotaTrial     *QuotaTrial     `json:"quotaTrial,omitempty"`  // with sizing.quotaPrice
 	Calibration    *Calibration    `json:"calibration,omitempty"` // with --calibrate
+	Observed       *Observed       `json:"observed,omitempty"`    // of a sizing without a load: how far what was observed reaches
 	Phases         []PhaseSummary  `json:"phases"`
 	Warnings       []string        `json:"warnings"`
 

@@ -135,6 +135,9 @@ func verdict(result analysis.Result) Verdict {
 		set(Bad, Failed, "Contradicted: the proof did not find what was predicted")
 	case analysis.Invalid:
 		set(Bad, Unknown, "No answer: the measurement is not valid")
+		if o := result.Observed; o != nil && o.PeakTimes > o.MostBeyond {
+			set(Bad, Unknown, "No answer: what was observed does not reach that far")
+		}
 	case analysis.Incomplete:
 		set(Warning, Unknown, "No answer: the run ended before there was enough to answer")
 	case analysis.Held:

@@ -30,9 +30,10 @@ type Subject struct {
 	MaxRequests int64   // http2MaxRequests in force at this proxy; 0: none
 	MostCores   float64 // the most CPU that a replica was seen to use, the mean over a phase; 0: not known
 	Throttling  []ThrottlePoint
+	QuotaPrice  string   // of its CPU quota, as a trial with it and without told; empty: there was none
 	Declared    Declared // what runs today
-	// MostBeyond is how many times the highest rate a capacity may be and still be
-	// recommended from; 0: nothing is left out for that.
+	// MostBeyond is how many times the highest rate a replica is planned to carry at
+	// the most, whatever the model says; 0: the model decides alone.
 	MostBeyond float64
 }
 
@@ -70,7 +71,8 @@ func (s Subject) Ceiling() (cores float64, what string) {
 
 // CapacityOf returns the operating capacity of a replica: the smallest safe end
 // of the SLO edge, CPU at 75 % of its ceiling, memory at 80 % of its limit, and
-// the pool's limit. A candidate that is not known does not count. One that is
+// the pool's limit, and of what was only observed never more than a multiple of the
+// highest rate. A candidate that is not known does not count. One that is
 // exceeded without any load, or that is estimable but has no safe end above 0,
 // binds: then there is no capacity, because nothing is recommended from a point
 // estimate, and the other candidates say nothing about this one.
@@ -96,10 +98,10 @@ func CapacityOf(s Subject) Capacity {
 	slices.SortStableFunc(candidates, func(a, b Candidate) int {
 		return cmp.Compare(orInf(a.Safe), orInf(b.Safe))
 	})
-	if first := &candidates[0]; s.MostBeyond > 0 && s.Highest > 0 && first.Safe > s.MostBeyond*s.Highest {
-		first.Reason = fmt.Sprintf("%s is safe per replica by the model, %.2g times the highest rate that was observed, %s: beyond %g times nothing is recommended; observe fewer replicas under the same load, or send load",
-			rate(first.Safe), first.Safe/s.Highest, rate(s.Highest), s.MostBeyond)
-		first.Safe = 0
+	// It bounds what another one says, and is no ground to recommend from alone: NaN is
+	// not above it.
+	if most := s.MostBeyond * s.Highest; most > 0 && candidates[0].Safe > most {
+		candidates = slices.Insert(candidates, 0, observedCandidate(s, candidates[0]))
 	}
 	out := Capacity{Candidates: candidates}
 	switch first := candidates[0]; {
@@ -111,6 +113,18 @@ func CapacityOf(s Subject) Capacity {
 		out.Estimate, out.BoundBy = first.Rps, first.BoundBy
 	}
 	return out
+}
+
+// observedCandidate is what a replica is trusted with of what the model says.
+func observedCandidate(s Subject, model Candidate) Candidate {
+	most := s.MostBeyond * s.Highest
+	c := Candidate{BoundBy: BoundObserved, Safe: most, Rps: stat.Estimate{
+		Value: most, Low: most, High: math.Max(most, model.Rps.Value), Confidence: model.Rps.Confidence, N: model.Rps.N,
+	}}
+	c.Reason = fmt.Sprintf("a replica was seen to carry up to %s, and is planned with at most %g times that; by the model it may carry more, %s (%s): run fewer replicas under the same load for a while, or send load, to find out",
+		rate(s.Highest), s.MostBeyond, rate(model.Safe), model.BoundBy)
+	c.Rps.Warnings = []string{c.Reason}
+	return c
 }
 
 func orInf(v float64) float64 {

@@ -176,6 +176,7 @@ func (i GrowthItem) limits() []Limit {
 		if by := map[string]string{
 			BoundEdge: "the objectives break", BoundCPU: "CPU reaches 75\u00a0% of what a replica can use",
 			BoundMemory: "memory reaches 80\u00a0% of its limit", BoundPool: "the connection pool that was measured with is used up",
+			BoundObserved: "a replica carries three times what one was seen to carry",
 		}[c.BoundBy]; by != "" {
 			each(c.BoundBy, c.Rps, by)
 		}

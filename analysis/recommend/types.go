@@ -13,6 +13,9 @@ const (
 	BoundCPU    = "cpu-75%"
 	BoundMemory = "memory-80%"
 	BoundPool   = "pool"
+	// BoundObserved is the multiple of the highest rate of a replica that was observed
+	// up to which a model without a load is believed.
+	BoundObserved = "3x-observed"
 )
 
 // Capacity is the operating capacity of one replica: the smallest of its candidates' safe ends.
@@ -90,7 +93,7 @@ func number(v *float64) float64 {
 
 // Candidate is one bound on the capacity of a replica.
 type Candidate struct {
-	BoundBy string        // slo-edge, cpu-75%, memory-80%, pool
+	BoundBy string        // slo-edge, cpu-75%, memory-80%, pool, 3x-observed
 	Rps     stat.Estimate // not estimable: the bound is not known, and Reason says why
 	Safe    float64       // the end of the interval that counts; 0: no rate is safe; NaN, null in JSON, when not known
 	Reason  string

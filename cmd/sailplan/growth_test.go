@@ -18,7 +18,7 @@ func TestGrowthFromPrometheus(t *testing.T) {
 	first := from.Truncate(24*time.Hour).AddDate(0, 0, -days)
 	weekday := [7]float64{0.6, 1, 1.02, 1.04, 1.1, 1.2, 0.7}
 	peak := func(day float64) float64 { // of the day that begins so many days after the first
-		return 6000 * math.Pow(1.04, day/30.4375) * weekday[int(first.Weekday()+time.Weekday(day))%7]
+		return 1500 * math.Pow(1.04, day/30.4375) * weekday[int(first.Weekday()+time.Weekday(day))%7]
 	}
 	past := "# TYPE demand gauge\n"
 	for day := range days {
@@ -32,10 +32,10 @@ func TestGrowthFromPrometheus(t *testing.T) {
 	prometheus := backfilled(t, past+production(from, map[string][]replica{
 		"steady": {{pod: "a", rate: half, lives: whole}, {pod: "b", rate: half, lives: whole}},
 	}))
-	scenario := strings.Replace(observedScenario(prometheus, "steady"), "demand: {peakRate: 3000/s}", `demand:
+	scenario := strings.Replace(observedScenario(prometheus, "steady"), "demand: {peakRate: 2000/s}", `demand:
   zones: 1
   history: {query: 'max_over_time(demand{shop="a"}[3h])', last: 2160h}
-  today: [{name: gateway, replicas: 9}]`, 1)
+  today: [{name: gateway, replicas: 3}]`, 1)
 	c := watch(t, scenario, "--from", from.UTC().Format(time.RFC3339), "--to", from.Add(observedHours*time.Hour).UTC().Format(time.RFC3339))
 	if got := c.wait(); got != 0 {
 		t.Fatalf("exit code: got %d, want 0", got)

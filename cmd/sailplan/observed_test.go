@@ -159,7 +159,7 @@ target: {url: "http://127.0.0.1:1"}
 requests: [{name: get, weight: 1, method: GET, path: /}]
 load: {rate: 1/s, duration: 1s}
 objectives: [{quantile: 0.99, latency: 80ms}]
-demand: {peakRate: 3000/s}
+demand: {peakRate: 2000/s}
 observe:
   prometheus: %q
   components:
@@ -186,6 +186,10 @@ type observedResult struct {
 			BoundBy string
 		}
 		Replicas *struct{ Value int }
+	}
+	Observed struct {
+		HighestRps, ReachesRps, PlannedTimes float64
+		Reason                               string
 	}
 	Verification *struct{}
 }
@@ -256,6 +260,7 @@ func TestSizeFromPrometheus(t *testing.T) {
 		})
 	}
 	steady := observedScenario(prometheus, "steady")
+	t.Run("far below its limit", func(t *testing.T) { farBelow(t, steady, begin, end) })
 	for _, test := range []struct {
 		name, scenario string
 		args           []string
@@ -263,8 +268,8 @@ func TestSizeFromPrometheus(t *testing.T) {
 		says           string
 	}{
 		{"the rate never changes", observedScenario(prometheus, "flat"), []string{"--from", begin, "--to", end}, 4, "a fit needs 3"},
-		// One core carries 4 667/s at 75 %, nine times what a replica was seen to do.
-		{"production far below its limit", strings.Replace(steady, "cpu: 300m", "cpu: 1", 1), []string{"--from", begin, "--to", end}, 4, "beyond 3 times nothing is recommended"},
+		// The two replicas together were seen to carry 1 000/s.
+		{"a peak far above what was observed", strings.Replace(steady, "2000/s", "5000/s", 1), []string{"--from", begin, "--to", end}, 4, "No answer: what was observed does not reach that far"},
 		{"a range before all scrapes", steady, []string{"--from", "2020-01-01T00:00:00Z", "--to", "2020-01-02T00:00:00Z"}, 1, "returned nothing"},
 		{"no series of that name", observedScenario(prometheus, "nobody"), []string{"--since", "10h"}, 1, `requests_total{case="nobody"}`},
 		{"two series of a replica", observedScenario(prometheus, "doubled"), []string{"--since", "10h"}, 1, "several series"},
@@ -288,6 +293,33 @@ func TestSizeFromPrometheus(t *testing.T) {
 				t.Error("it left a run directory")
 			}
 		})
+	}
+}
+
+// farBelow sizes a production whose replicas could carry 4 667/s each by their model, at
+// 75 % of a core, and were seen to carry 500/s, for a plan far above what was observed.
+func farBelow(t *testing.T, steady, begin, end string) {
+	scenario := strings.Replace(steady, "cpu: 300m", "cpu: 1", 1)
+	scenario = strings.Replace(scenario, "{peakRate: 2000/s}", "{peakRate: 2000/s, headroom: 100%, zones: 1}", 1)
+	c := watch(t, scenario, "--from", begin, "--to", end)
+	if got := c.wait(); got != 0 {
+		t.Fatalf("exit code: got %d, want 0", got)
+	}
+	r := readJSON[observedResult](t, filepath.Join(c.dir, "run", "recommendation.json"))
+	gateway := r.Components[0]
+	if low := gateway.CapacityPerReplicaRps.Low; low == nil || *low < 1470 || *low > 1620 || gateway.CapacityPerReplicaRps.BoundBy != "3x-observed" {
+		t.Errorf("capacity %+v, want three times the 500/s that a replica was seen to carry, or what it was by chance", gateway.CapacityPerReplicaRps)
+	}
+	// 4 000/s are planned for, 3 with nothing lost, and one may be lost.
+	if gateway.Replicas == nil || gateway.Replicas.Value != 4 {
+		t.Errorf("replicas %+v, want 4", gateway.Replicas)
+	}
+	o := r.Observed
+	if o.HighestRps < 980 || o.HighestRps > 1060 || math.Abs(o.ReachesRps-3*o.HighestRps) > 0.1 || math.Abs(o.PlannedTimes*o.HighestRps-4000) > 1 || !strings.Contains(o.Reason, "the 4\u00a0000/s asked for lies beyond 3 times") {
+		t.Errorf("observed: %+v", o)
+	}
+	if said := strings.Join(strings.Fields(c.stdout.String()), " "); !strings.Contains(said, "asked for lies beyond 3 times") || !strings.Contains(said, "at most 3 times") {
+		t.Error("the answer does not say how far it reaches")
 	}
 }
 
