@@ -164,6 +164,7 @@ func (r *Result) component(rec *record.Record, phases []examined, c record.Compo
 		s.MostBeyond = mostBeyondObserved
 	}
 	seen(&s, phases, c)
+	s.QuotaPrice = r.QuotaTrial.of(c.Name)
 	ceiling, _ := s.Ceiling()
 	s.Demand, s.Memory, s.Highest = fitComponent(phases, c, ceiling)
 	s.Edge = r.ownEdge(predicted, s)

@@ -55,9 +55,9 @@ func AnalyzeCalibrated(rec, target *record.Record) (Result, error) {
 	r.SLOEdge = SLOEdge{Rps: predicted.RPS, End: string(predicted.End), Objective: predicted.text()}
 	r.bind(rec, phases, predicted)
 	r.calibrateBy(rec, target)
+	r.QuotaTrial = quotaTrial(rec, ofKind(every, scenarios.KindQuota))
 	r.size(rec, phases, predicted)
 	r.requestCosts(rec, every)
-	r.QuotaTrial = quotaTrial(rec, ofKind(every, scenarios.KindQuota))
 	r.Verification = verify(phases, predicted, conditions.Objectives, rec.Seed)
 	r.Forecast = forecastOf(rec, every, predicted)
 	r.Rates = r.sideBySide(phases)

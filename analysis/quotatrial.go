@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/analysis/stat"
@@ -18,7 +19,12 @@ type QuotaTrial struct {
 	// P99 of the whole chain: the mean over the phases, and their range.
 	WithP99    stat.Estimate `json:"withP99Seconds"`
 	WithoutP99 stat.Estimate `json:"withoutP99Seconds"`
-	Reason     string        `json:"reason"`
+	// The price: with ÷ without, with the interval of the rank test of Mann and Whitney
+	// over phases. CPU is that of the components that were throttled.
+	P99Ratio  stat.Estimate `json:"p99Ratio"`
+	CPURatios []QuotaRatio  `json:"cpuRatios"`
+	Told      bool          `json:"told"` // whether the interval of P99Ratio leaves out 1
+	Reason    string        `json:"reason"`
 }
 
 // QuotaSide is a component on one side: the mean over the phases, and their range.
@@ -28,8 +34,28 @@ type QuotaSide struct {
 	Throttled  float64       `json:"throttledRatio"`       // share of quota periods
 }
 
-// quotaTrial returns nil where there are not valid phases of both sides.
+// QuotaRatio is what a component's CPU for a request is with its quota, as a multiple of
+// that without.
+type QuotaRatio struct {
+	Component string        `json:"component"`
+	Ratio     stat.Estimate `json:"ratio"`
+}
+
+// leastThrottled is the share of quota periods from which on a quota is said to bind in
+// the phases that have it.
+const leastThrottled = 0.05
+
+// quotaTrial returns nil where no price was asked for, and one that tells none, with the
+// reason, where none was measured.
 func quotaTrial(rec *record.Record, phases []examined) *QuotaTrial {
+	if len(phases) == 0 {
+		if !rec.Scenario.Sizing.QuotaPrice {
+			return nil
+		}
+		const why = "no price of the quotas was measured: the run ended before it, or no CPU limit was enforced"
+		none := stat.NotEstimable(0, why)
+		return &QuotaTrial{With: []QuotaSide{}, Without: []QuotaSide{}, WithP99: none, WithoutP99: none, P99Ratio: none, CPURatios: []QuotaRatio{}, Reason: why}
+	}
 	var with, without []examined
 	for _, p := range valid(phases) {
 		if p.Spec.QuotasLifted {
@@ -38,37 +64,115 @@ func quotaTrial(rec *record.Record, phases []examined) *QuotaTrial {
 			with = append(with, p)
 		}
 	}
-	if len(with) == 0 || len(without) == 0 {
-		return nil
-	}
-	out := &QuotaTrial{With: quotaSides(rec, with), Without: quotaSides(rec, without)}
-	out.Rps = mean(valid(phases), func(p examined) float64 { return p.offered })
+	out := &QuotaTrial{With: quotaSides(rec, with), Without: quotaSides(rec, without), CPURatios: []QuotaRatio{}}
+	out.Rps = finite(mean(phases, func(p examined) float64 { return p.offered }))
 	p99 := func(p examined) float64 { return p.quantile(0.99).Value }
 	out.WithP99, out.WithoutP99 = rangeOver(with, p99), rangeOver(without, p99)
-	out.Reason = fmt.Sprintf("at %s p99 is %s with the CPU quotas and %s without", perSecond(out.Rps),
-		quantity.Value(out.WithP99, quantity.Seconds), quantity.Value(out.WithoutP99, quantity.Seconds))
-	if out.WithP99.OK() && out.WithoutP99.OK() && out.WithP99.Low <= out.WithoutP99.High {
-		out.Reason += ", but phases of both sides overlap, so that no price is told by it"
-	}
+	out.P99Ratio = ratioOver(with, without, p99)
 	for i, side := range out.With {
-		if other := out.Without[i]; side.Throttled > 0 && side.CPUSeconds.OK() && other.CPUSeconds.OK() {
-			out.Reason += fmt.Sprintf("; a request costs %s %s of CPU with, throttled in %s of the periods, and %s without", side.Component,
-				quantity.Value(side.CPUSeconds, quantity.Seconds), percent(side.Throttled), quantity.Value(other.CPUSeconds, quantity.Seconds))
+		if side.Throttled >= leastThrottled && i < len(rec.Components) {
+			out.CPURatios = append(out.CPURatios, QuotaRatio{side.Component, ratioOver(with, without, cpuOfRequest(rec.Components[i]))})
 		}
 	}
+	out.Told = out.P99Ratio.OK() && len(out.CPURatios) > 0 && (out.P99Ratio.Low > 1 || out.P99Ratio.High < 1)
+	out.Reason = out.words(phases, with, without)
 	return out
+}
+
+// of is the price in words for a component that was throttled; empty where none is told.
+func (t *QuotaTrial) of(component string) string {
+	if t == nil || !t.Told || !slices.ContainsFunc(t.CPURatios, func(r QuotaRatio) bool { return r.Component == component }) {
+		return ""
+	}
+	return t.Reason
+}
+
+// words say the price, or why there is none.
+func (t *QuotaTrial) words(phases, with, without []examined) string {
+	if len(with) == 0 || len(without) == 0 {
+		side := "with the CPU quotas"
+		if len(with) > 0 {
+			side = "without the CPU quotas"
+		}
+		reasons := invalidReasonsOf(phases)
+		return fmt.Sprintf("no price is told: no phase %s was a valid measurement: %s", side, reasons)
+	}
+	words := fmt.Sprintf("at %s p99 is %s with the CPU quotas and %s without", perSecond(t.Rps),
+		quantity.Value(t.WithP99, quantity.Seconds), quantity.Value(t.WithoutP99, quantity.Seconds))
+	switch {
+	case !t.P99Ratio.OK():
+		words += ", but no price is told: " + firstWarning(t.P99Ratio)
+	case len(t.CPURatios) == 0:
+		words += ", but no price is told: at this rate no quota bound"
+	case t.Told:
+		words += fmt.Sprintf(", %s times", timesWords(t.P99Ratio))
+	case math.IsInf(t.P99Ratio.Low, 0) || !(t.P99Ratio.Low > 0):
+		words += ", but no price is told: " + firstWarning(t.P99Ratio)
+	default:
+		words += fmt.Sprintf(", %s times: phases of both sides overlap, so that no price is told by it", timesWords(t.P99Ratio))
+	}
+	for _, cpu := range t.CPURatios {
+		i := slices.IndexFunc(t.With, func(s QuotaSide) bool { return s.Component == cpu.Component })
+		side, other := t.With[i], t.Without[i]
+		if !side.CPUSeconds.OK() || !other.CPUSeconds.OK() {
+			continue
+		}
+		words += fmt.Sprintf("; a request costs %s %s of CPU with its quota, throttled in %s of the periods, and %s without", side.Component,
+			quantity.Value(side.CPUSeconds, quantity.Seconds), percent(side.Throttled), quantity.Value(other.CPUSeconds, quantity.Seconds))
+		if cpu.Ratio.Low > 0 && !math.IsInf(cpu.Ratio.High, 1) {
+			words += fmt.Sprintf(", %s times", timesWords(cpu.Ratio))
+		}
+	}
+	return words
+}
+
+// timesWords is a ratio with its interval.
+func timesWords(e stat.Estimate) string {
+	return fmt.Sprintf("%.3g (%.3g – %.3g)", e.Value, e.Low, e.High)
+}
+
+// invalidReasonsOf is why the first phase that is not valid is not.
+func invalidReasonsOf(phases []examined) string {
+	for _, p := range phases {
+		if reasons := p.summary.Verdict.Reasons; len(reasons) > 0 {
+			return reasons[0].Message
+		}
+	}
+	return "there was none"
+}
+
+// cpuOfRequest returns what a request costs a component in a phase: CPU seconds, all of
+// its replicas.
+func cpuOfRequest(c record.Component) func(examined) float64 {
+	return func(p examined) float64 {
+		r := perReplicaOf(p, c)
+		return r.cores / r.rps
+	}
+}
+
+// ratioOver estimates with ÷ without over phases, by their logarithms: values of such
+// phases are skewed, and a price is a factor.
+func ratioOver(with, without []examined, of func(examined) float64) stat.Estimate {
+	logs := func(phases []examined) (out []float64) {
+		for _, p := range phases {
+			if v := of(p); v > 0 && !math.IsInf(v, 1) {
+				out = append(out, math.Log(v))
+			}
+		}
+		return out
+	}
+	e := stat.Shift(logs(without), logs(with), stat.Confidence)
+	e.Value, e.Low, e.High = math.Exp(e.Value), math.Exp(e.Low), math.Exp(e.High)
+	return e
 }
 
 func quotaSides(rec *record.Record, phases []examined) (sides []QuotaSide) {
 	for _, c := range rec.Components {
 		throttled := mean(phases, func(p examined) float64 { return perReplicaOf(p, c).throttled })
 		sides = append(sides, QuotaSide{
-			Component: c.Name,
-			CPUSeconds: rangeOver(phases, func(p examined) float64 {
-				r := perReplicaOf(p, c)
-				return r.cores / r.rps
-			}),
-			Throttled: finite(throttled),
+			Component:  c.Name,
+			CPUSeconds: rangeOver(phases, cpuOfRequest(c)),
+			Throttled:  finite(throttled),
 		})
 	}
 	return sides

@@ -161,6 +161,9 @@ func quotaBlocks(price *analysis.QuotaTrial) []Block {
 	if price == nil {
 		return nil
 	}
+	if !price.WithP99.OK() || !price.WithoutP99.OK() {
+		return []Block{Note{Warning, "CPU quotas: " + price.Reason}}
+	}
 	t := Table{
 		Caption: "What the CPU quotas cost: " + quantity.Rate(price.Rps) + " with them and without, in turns",
 		Columns: []Column{{Title: "Quotas"}, {Title: "Component"}, {Title: "CPU time of a request", Right: true}, {Title: "Throttled", Right: true}, {Title: "p99 of the chain", Right: true}},
@@ -178,7 +181,11 @@ func quotaBlocks(price *analysis.QuotaTrial) []Block {
 			t.Rows = append(t.Rows, Row{Cells: []string{side.name, c.Component, quantity.ShortEstimate(c.CPUSeconds, quantity.Seconds), quantity.Percent(c.Throttled), p99}})
 		}
 	}
-	return []Block{t, Note{Info, price.Reason}}
+	level := Info
+	if !price.Told {
+		level = Warning
+	}
+	return []Block{t, Note{level, price.Reason}}
 }
 
 // mixBlocks show what each request of a mix costs, as far as it was told apart.

@@ -172,20 +172,25 @@ func (r *Resources) throttling(s Subject) {
 			with = p
 		}
 	}
-	if with.RPS == 0 {
-		if without.RPS > 0 {
-			r.Throttling = &Throttling{UnthrottledRps: without.RPS, UnthrottledP99Seconds: without.P99}
-			r.addThreads("the quota did not throttle it up to %s per replica, so its price was not measured", rate(without.RPS))
+	if with.RPS > 0 || without.RPS > 0 {
+		r.Throttling = &Throttling{
+			UnthrottledRps: without.RPS, UnthrottledP99Seconds: without.P99,
+			ThrottledRps: with.RPS, ThrottledP99Seconds: with.P99, ThrottledRatio: with.Ratio,
 		}
+	}
+	switch {
+	case s.QuotaPrice != "":
+		r.addThreads("the price of the quota, in a trial: %s", s.QuotaPrice)
+	case with.RPS > 0:
+		r.addThreads("the price of the quota: p99 is %s at %s per replica, where it is throttled in %s of the periods", timeWords(with.P99), rate(with.RPS), percent(with.Ratio))
+		if without.RPS > 0 {
+			r.addThreads("and %s at %s, where it is not", timeWords(without.P99), rate(without.RPS))
+		}
+	case without.RPS > 0:
+		r.addThreads("the quota did not throttle it up to %s per replica, so its price was not measured", rate(without.RPS))
 		return
-	}
-	r.Throttling = &Throttling{
-		UnthrottledRps: without.RPS, UnthrottledP99Seconds: without.P99,
-		ThrottledRps: with.RPS, ThrottledP99Seconds: with.P99, ThrottledRatio: with.Ratio,
-	}
-	r.addThreads("the price of the quota: p99 is %s at %s per replica, where it is throttled in %s of the periods", timeWords(with.P99), rate(with.RPS), percent(with.Ratio))
-	if without.RPS > 0 {
-		r.addThreads("and %s at %s, where it is not", timeWords(without.P99), rate(without.RPS))
+	default:
+		return
 	}
 	if whole := float64(max(s.Concurrency, 1)); s.CPULimit < whole {
 		r.addThreads("a limit of %s, a whole core for each worker thread, would not throttle them; what it carries then has to be measured", cpuWords(whole))
