@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/analysis/quantity"
@@ -34,6 +35,8 @@ type View struct {
 	last  record.Tick
 	drawn int       // lines of the panel on screen
 	told  time.Time // when a plain line was last due
+
+	widest int // columns of the names of phases so far
 }
 
 // Options are how a View writes.
@@ -112,6 +115,13 @@ func (v *View) rates(elapsed time.Duration) string {
 	return text
 }
 
+// Columns that the name of a phase has in a line, at the least and at the most: those of
+// the usual phases are short, and a mix has the name of a request of the user's.
+const (
+	leastName = 12
+	mostName  = 28
+)
+
 // PhaseEnd writes one line about what the phase found.
 func (v *View) PhaseEnd(s analysis.PhaseSummary) {
 	v.mu.Lock()
@@ -125,8 +135,8 @@ func (v *View) PhaseEnd(s analysis.PhaseSummary) {
 		verdict = "NOT VALID: " + reasons(s.Verdict.Reasons)
 	case s.Kind == string(scenarios.KindWarmUp) || s.Kind == string(scenarios.KindPreflight):
 		verdict = ""
-	case v.unjudged:
-		verdict = "measured"
+	case v.unjudged, s.Kind == string(scenarios.KindMix), s.Kind == string(scenarios.KindQuota):
+		verdict = "measured" // it is not there to hold anything
 	case !s.Holds:
 		verdict = "missed"
 	}
@@ -138,7 +148,8 @@ func (v *View) PhaseEnd(s analysis.PhaseSummary) {
 	if offered == 0 {
 		offered = s.AchievedRps // a closed loop intends no rate
 	}
-	v.line("%s  %-12s %7.0f/s  p50 %-9s %-18s errors %-7s %s", v.elapsed(), s.Name, offered,
+	v.widest = min(max(v.widest, leastName, utf8.RuneCountInString(s.Name)), mostName)
+	v.line("%s  %-*s %7.0f/s  p50 %-9s %-18s errors %-7s %s", v.elapsed(), v.widest, s.Name, offered,
 		milliseconds(s.P50.Value), p99, percent(s.ErrorRatio), verdict)
 }
 

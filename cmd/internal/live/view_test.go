@@ -172,3 +172,22 @@ func TestPanelLeavesNothingBehind(t *testing.T) {
 		}
 	}
 }
+
+// TestLongNamesKeepTheColumns: the figures of phases whose names are long stand below
+// each other, and phases that are there for their cost hold and miss nothing.
+func TestLongNamesKeepTheColumns(t *testing.T) {
+	var out strings.Builder
+	v := New(&out, Options{Now: func() time.Time { return time.Unix(0, 0) }})
+	for i, name := range []string{"mostly checkout 1.1", "mostly basket 1.2", "quota 2, lifted"} {
+		v.PhaseEnd(analysis.PhaseSummary{
+			Name: name, Kind: []string{"mix", "mix", "quota"}[i], OfferedRps: 100, P50: stat.Estimate{Value: 0.007}, P99: stat.Estimate{Value: 0.9},
+			Verdict: analysis.Verdict{Valid: true},
+		})
+	}
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	for _, line := range lines {
+		if strings.Index(line, "100/s") != strings.Index(lines[0], "100/s") || !strings.HasSuffix(line, "  measured") {
+			t.Errorf("got %q below %q, want the same columns, and measured", line, lines[0])
+		}
+	}
+}
