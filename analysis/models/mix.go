@@ -43,6 +43,8 @@ func (s MixStep) Calm() bool { return s.Throttled <= 0.02 && s.Use < 1 }
 const (
 	mixFirst  = 0.25 // of that edge
 	mixFactor = 2.2  // between two rates of a mix
+	mixLeast  = 1.4  // that they differ by at the least
+	mixNear   = 0.9  // of a rate at which something was pressed: chance makes no difference of it
 	mixSteps  = 4    // phases at most
 )
 
@@ -65,8 +67,11 @@ func MixRate(edge float64, steps []MixStep) (rps float64, more bool) {
 		return mixFirst * edge, true
 	case calm == 0:
 		return pressed / (mixFactor * mixFactor), true
-	case highest*mixFactor < pressed:
+	case highest*mixFactor < mixNear*pressed:
 		return highest * mixFactor, true
+	case math.Sqrt(pressed/highest) >= mixLeast:
+		// CPU well above idle tells the cost of a request best.
+		return math.Sqrt(highest * pressed), true
 	}
 	return lowest / mixFactor, true
 }
