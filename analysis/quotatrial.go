@@ -20,7 +20,7 @@ type QuotaTrial struct {
 	WithP99    stat.Estimate `json:"withP99Seconds"`
 	WithoutP99 stat.Estimate `json:"withoutP99Seconds"`
 	// The price: with ÷ without, with the interval of the rank test of Mann and Whitney
-	// over phases. CPU is that of the components that were throttled.
+	// over phases. CPU is that of every component, in the order of With.
 	P99Ratio  stat.Estimate `json:"p99Ratio"`
 	CPURatios []QuotaRatio  `json:"cpuRatios"`
 	Told      bool          `json:"told"` // whether the interval of P99Ratio leaves out 1
@@ -34,7 +34,10 @@ type QuotaSide struct {
 	Throttled  float64       `json:"throttledRatio"`       // share of quota periods
 }
 
-// QuotaRatio is what a component's CPU for a request is with its quota, as a multiple of
+// bound reports whether the quota of the component did anything.
+func (s QuotaSide) bound() bool { return s.Throttled >= leastThrottled }
+
+// QuotaRatio is what a component's CPU for a request is with the quotas, as a multiple of
 // that without.
 type QuotaRatio struct {
 	Component string        `json:"component"`
@@ -69,19 +72,17 @@ func quotaTrial(rec *record.Record, phases []examined) *QuotaTrial {
 	p99 := func(p examined) float64 { return p.quantile(0.99).Value }
 	out.WithP99, out.WithoutP99 = rangeOver(with, p99), rangeOver(without, p99)
 	out.P99Ratio = ratioOver(with, without, p99)
-	for i, side := range out.With {
-		if side.Throttled >= leastThrottled && i < len(rec.Components) {
-			out.CPURatios = append(out.CPURatios, QuotaRatio{side.Component, ratioOver(with, without, cpuOfRequest(rec.Components[i]))})
-		}
+	for _, c := range rec.Components {
+		out.CPURatios = append(out.CPURatios, QuotaRatio{c.Name, ratioOver(with, without, cpuOfRequest(c))})
 	}
-	out.Told = out.P99Ratio.OK() && len(out.CPURatios) > 0 && (out.P99Ratio.Low > 1 || out.P99Ratio.High < 1)
+	out.Told = out.P99Ratio.OK() && slices.ContainsFunc(out.With, QuotaSide.bound) && (out.P99Ratio.Low > 1 || out.P99Ratio.High < 1)
 	out.Reason = out.words(phases, with, without)
 	return out
 }
 
 // of is the price in words for a component that was throttled; empty where none is told.
 func (t *QuotaTrial) of(component string) string {
-	if t == nil || !t.Told || !slices.ContainsFunc(t.CPURatios, func(r QuotaRatio) bool { return r.Component == component }) {
+	if t == nil || !t.Told || !slices.ContainsFunc(t.With, func(s QuotaSide) bool { return s.Component == component && s.bound() }) {
 		return ""
 	}
 	return t.Reason
@@ -102,7 +103,7 @@ func (t *QuotaTrial) words(phases, with, without []examined) string {
 	switch {
 	case !t.P99Ratio.OK():
 		words += ", but no price is told: " + firstWarning(t.P99Ratio)
-	case len(t.CPURatios) == 0:
+	case !slices.ContainsFunc(t.With, QuotaSide.bound):
 		words += ", but no price is told: at this rate no quota bound"
 	case t.Told:
 		words += fmt.Sprintf(", %s times", timesWords(t.P99Ratio))
@@ -111,10 +112,9 @@ func (t *QuotaTrial) words(phases, with, without []examined) string {
 	default:
 		words += fmt.Sprintf(", %s times: phases of both sides overlap, so that no price is told by it", timesWords(t.P99Ratio))
 	}
-	for _, cpu := range t.CPURatios {
-		i := slices.IndexFunc(t.With, func(s QuotaSide) bool { return s.Component == cpu.Component })
+	for i, cpu := range t.CPURatios {
 		side, other := t.With[i], t.Without[i]
-		if !side.CPUSeconds.OK() || !other.CPUSeconds.OK() {
+		if !side.bound() || !side.CPUSeconds.OK() || !other.CPUSeconds.OK() {
 			continue
 		}
 		words += fmt.Sprintf("; a request costs %s %s of CPU with its quota, throttled in %s of the periods, and %s without", side.Component,

@@ -116,7 +116,7 @@ func TestQuotaTrial(t *testing.T) {
 		},
 		{
 			"the quota does not bind", quotaCase{ms(20, 21, 22, 23, 24), ms(10, 10, 10, 10, 10), five(0.2, 0.2, 0.2, 0.2, 0.2), five(0.2, 0.2, 0.2, 0.2, 0.2), 0.01}, false,
-			[3]float64{}, [3]float64{}, "no quota bound", "times",
+			[3]float64{}, [3]float64{}, "no quota bound", "a request costs",
 		},
 		{
 			"too few phases", quotaCase{ms(40, 44), ms(4, 5), five(0.28, 0.3), five(0.2, 0.22), 0.9}, false,

@@ -13,6 +13,7 @@ import (
 	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
+	"github.com/sailplan-io/sailplan/scenarios"
 )
 
 // validitySection lists why a measurement is not valid and what to keep in mind
@@ -142,9 +143,25 @@ func costSection(result analysis.Result) Section {
 	if len(cpu.Rows) == 0 {
 		return Section{}
 	}
-	blocks := append([]Block{cpu}, mixBlocks(result)...)
-	blocks = append(blocks, quotaBlocks(result.QuotaTrial)...)
+	blocks := []Block{cpu}
+	if !asked(result) {
+		blocks = append(blocks, mixBlocks(result)...)
+	}
 	return Section{Title: "What a request costs", Detail: true, Blocks: append(append(blocks, memory), notes...)}
+}
+
+// asked reports whether there were phases for what requests of a mix or quotas cost.
+func asked(result analysis.Result) bool {
+	return result.QuotaTrial != nil || slices.ContainsFunc(result.Phases, func(p analysis.PhaseSummary) bool { return p.Kind == string(scenarios.KindMix) })
+}
+
+// besideSection has what the scenario asked for beside a sizing: an answer that belongs
+// in every form.
+func besideSection(result analysis.Result) Section {
+	if !asked(result) {
+		return Section{}
+	}
+	return Section{Title: "What requests and quotas cost", Blocks: append(mixBlocks(result), quotaBlocks(result.QuotaTrial)...)}
 }
 
 // keptShare is what memory kept after a step down; Absent in results of before there
@@ -165,22 +182,20 @@ func quotaBlocks(price *analysis.QuotaTrial) []Block {
 		return []Block{Note{Warning, "CPU quotas: " + price.Reason}}
 	}
 	t := Table{
-		Caption: "What the CPU quotas cost: " + quantity.Rate(price.Rps) + " with them and without, in turns",
-		Columns: []Column{{Title: "Quotas"}, {Title: "Component"}, {Title: "CPU time of a request", Right: true}, {Title: "Throttled", Right: true}, {Title: "p99 of the chain", Right: true}},
+		Caption: "What the CPU quotas cost: CPU time of a request on each component, and p99 of the whole chain, at " + quantity.Rate(price.Rps) + " with them and without, in turns",
+		Columns: []Column{{Title: "Component"}, {Title: "Throttled with", Right: true}, {Title: "With", Right: true}, {Title: "Without", Right: true}, {Title: "With ÷ without", Right: true, Strong: true}},
 	}
-	for _, side := range []struct {
-		name  string
-		parts []analysis.QuotaSide
-		p99   stat.Estimate
-	}{{"with", price.With, price.WithP99}, {"without", price.Without, price.WithoutP99}} {
-		for i, c := range side.parts {
-			p99 := ""
-			if i == 0 {
-				p99 = quantity.ShortEstimate(side.p99, quantity.Seconds)
-			}
-			t.Rows = append(t.Rows, Row{Cells: []string{side.name, c.Component, quantity.ShortEstimate(c.CPUSeconds, quantity.Seconds), quantity.Percent(c.Throttled), p99}})
+	ratio := func(e stat.Estimate) string { return quantity.ShortEstimate(e, quantity.Plain) }
+	for i, c := range price.With {
+		times := quantity.Absent
+		if i < len(price.CPURatios) {
+			times = ratio(price.CPURatios[i].Ratio)
 		}
+		t.Rows = append(t.Rows, Row{Cells: []string{
+			c.Component, quantity.Percent(c.Throttled), quantity.Value(c.CPUSeconds, quantity.Seconds), quantity.Value(price.Without[i].CPUSeconds, quantity.Seconds), times,
+		}})
 	}
+	t.Rows = append(t.Rows, Row{Cells: []string{"p99 of the chain", "", quantity.Value(price.WithP99, quantity.Seconds), quantity.Value(price.WithoutP99, quantity.Seconds), ratio(price.P99Ratio)}})
 	level := Info
 	if !price.Told {
 		level = Warning
@@ -188,11 +203,25 @@ func quotaBlocks(price *analysis.QuotaTrial) []Block {
 	return []Block{t, Note{level, price.Reason}}
 }
 
+// aboveMean says whether a request costs something else than the mean of its mix; empty
+// where that is not estimable.
+func aboveMean(e stat.Estimate) string {
+	switch {
+	case !e.OK():
+		return ""
+	case e.Low > 0:
+		return "more than the mean"
+	case e.High < 0:
+		return "less than the mean"
+	}
+	return "no difference from the mean shows"
+}
+
 // mixBlocks show what each request of a mix costs, as far as it was told apart.
 func mixBlocks(result analysis.Result) []Block {
 	requests := Table{
 		Caption: "CPU time of each request of the mix, on one replica of a component",
-		Columns: []Column{{Title: "Component"}, {Title: "Request"}, {Title: "Share of the mix", Right: true}, {Title: "CPU time", Right: true}, {Title: "More than the mean", Right: true}, {Title: "Remarks", Prose: true}},
+		Columns: []Column{{Title: "Component"}, {Title: "Request"}, {Title: "Share", Right: true}, {Title: "CPU time", Right: true}, {Title: "Above the mean", Right: true}, {Title: "Remarks", Prose: true}},
 	}
 	bytes := Table{
 		Caption: "The same as the cost of a request without bytes, and of the bytes on the wire to and from clients",
@@ -205,9 +234,9 @@ func mixBlocks(result analysis.Result) []Block {
 			continue
 		}
 		for i, request := range costs.ByRequest {
-			remark := costs.Reason
-			if i > 0 {
-				remark = ""
+			remark := aboveMean(request.AboveMeanCPUSeconds)
+			if i == 0 {
+				remark = strings.TrimPrefix(remark+"; "+costs.Reason, "; ")
 			}
 			requests.Rows = append(requests.Rows, Row{Cells: []string{
 				c.Name, request.Name, quantity.Percent(request.Share), quantity.ShortEstimate(request.CPUSeconds, quantity.Seconds),

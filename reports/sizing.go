@@ -25,6 +25,7 @@ func Sizing(result analysis.Result, rec *record.Record) Document {
 	d.add(stagedSection(result))
 	d.add(growthSection(result))
 	d.add(costsSection(result))
+	d.add(besideSection(result))
 	d.add(capacitySection(result))
 	d.add(proofSection(result))
 	d.add(validitySection(result, rec))
