@@ -64,6 +64,12 @@ func TestGrowthSection(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
+	for rps := 10000.0; rps <= 14000; rps += 1000 {
+		result.Growth.Limits = append(result.Growth.Limits, recommend.Limit{Component: "sidecar", By: recommend.ByCPULimit, Rps: exactly(rps), Outcome: "not within the horizon", Days: stat.NotEstimable(84, "x")})
+	}
+	if long, want := section(reports.Sizing(result, nil), "Growth"), "sidecar cpu-limit (11 000/s), and 3 more at higher rates."; !strings.Contains(long, want) {
+		t.Errorf("no %q in\n%s", want, long)
+	}
 	if strings.Contains(got, "too far") {
 		t.Errorf("what is too far has a row of its own:\n%s", got)
 	}

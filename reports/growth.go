@@ -94,6 +94,9 @@ func isFar(l recommend.Limit) bool {
 	return l.Outcome != string(growth.Already) && l.Date == "" && l.Earliest == ""
 }
 
+// mostFar is how many limits beyond the horizon are named: the nearest, by their rate.
+const mostFar = 3
+
 // farLimits names the limits that are not reached within the horizon.
 func farLimits(g *analysis.Growth) string {
 	var far []string
@@ -105,7 +108,11 @@ func farLimits(g *analysis.Growth) string {
 	if len(far) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Not within %d days: %s.", g.HorizonDays, strings.Join(far, ", "))
+	more := ""
+	if n := len(far) - mostFar; n > 0 {
+		far, more = far[:mostFar], fmt.Sprintf(", and %d more at higher rates", n)
+	}
+	return fmt.Sprintf("Not within %d days: %s%s.", g.HorizonDays, strings.Join(far, ", "), more)
 }
 
 func limitRate(l recommend.Limit) string {

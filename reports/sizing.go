@@ -283,11 +283,17 @@ func componentRows(c analysis.Component) []Row {
 		}
 		add("… lifetime", lifetime, "of clients' connections: "+strings.Join(append([]string{life.Reason}, life.Warnings...), "; "))
 	}
+	// Whoever reads both wonders which of them to set.
+	instead := ""
+	if c.Replicas != nil {
+		instead = fmt.Sprintf("in place of a fixed %d; ", c.Replicas.Value)
+	}
 	if h := c.HPA; h != nil {
-		add("HPA", fmt.Sprintf("%d – %d at %d%s%%", h.MinReplicas, h.MaxReplicas, h.TargetCPUUtilization, quantity.NoBreak), h.Reason)
+		add("HPA", fmt.Sprintf("%d – %d at %d%s%%", h.MinReplicas, h.MaxReplicas, h.TargetCPUUtilization, quantity.NoBreak), instead+h.Reason)
+		instead = ""
 	}
 	if signal := c.Signal; signal != nil {
-		add("KEDA", signalText(*signal), signal.Reason)
+		add("KEDA", signalText(*signal), instead+signal.Reason)
 	}
 	return rows
 }

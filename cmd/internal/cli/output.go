@@ -178,7 +178,26 @@ func (a *app) write(rec *record.Record, result analysis.Result, s streams, o out
 		fmt.Fprint(s.table, ", manifests/")
 	}
 	fmt.Fprintln(s.table)
+	fmt.Fprint(s.table, exampleNote(objects))
 	return nil
+}
+
+// exampleNote says which manifests are not to be applied as they are; empty where all may
+// be.
+func exampleNote(objects []manifests.File) string {
+	examples := 0
+	for _, f := range objects {
+		if strings.HasSuffix(f.Name, ".example") {
+			examples++
+		}
+	}
+	switch {
+	case examples == 0:
+		return ""
+	case examples == len(objects):
+		return "The manifests are examples: each says why it is not to be applied as it is, and what would be.\n"
+	}
+	return fmt.Sprintf("%d of %d manifests are examples (.example): each says why it is not to be applied as it is.\n", examples, len(objects))
 }
 
 // forms are a document, and what it is made of, as files have them.
