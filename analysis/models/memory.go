@@ -118,6 +118,9 @@ func why(what string, values []float64) string {
 	if !known(values) {
 		return what + " are not known"
 	}
+	if low := slices.Min(values); low == slices.Max(values) {
+		return fmt.Sprintf("%s were %.4g throughout", what, low)
+	}
 	return fmt.Sprintf("%s varied only from %.4g to %.4g", what, slices.Min(values), slices.Max(values))
 }
 
