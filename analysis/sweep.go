@@ -41,7 +41,8 @@ type SweptRun struct {
 	Requests      recommend.Quantities `json:"requests"`           // of a replica
 	CPUCores      float64              `json:"cpuCores,omitempty"` // requested by all replicas
 	CostPerHour   float64              `json:"costPerHour,omitempty"`
-	WhyNot        string               `json:"whyNot,omitempty"` // it does not count; empty when it does
+	WhyNot        string               `json:"whyNot,omitempty"`     // it does not count; empty when it does
+	QuotaTrial    *QuotaTrial          `json:"quotaTrial,omitempty"` // with sizing.quotaPrice
 
 	points  []quotaPoint
 	setting recommend.Setting
@@ -103,7 +104,7 @@ func sweptRun(rec *record.Record) (SweptRun, error) {
 	if err != nil {
 		return SweptRun{}, err
 	}
-	run := SweptRun{Dir: rec.Dir, Outcome: result.Outcome, OutcomeReason: result.OutcomeReason}
+	run := SweptRun{Dir: rec.Dir, Outcome: result.Outcome, OutcomeReason: result.OutcomeReason, QuotaTrial: result.QuotaTrial}
 	run.MeasuredRps = stat.NotEstimable(0, "there was no proof")
 	if result.Verification != nil {
 		run.MeasuredRps = result.Verification.MeasuredRps

@@ -94,8 +94,16 @@ func quotaSection(s analysis.Sweep) Section {
 	}
 	if len(t.Rows) > 0 {
 		section.Blocks = append(section.Blocks, t)
-	} else {
-		section.Blocks = append(section.Blocks, Note{Info, "No two phases at about the same rate, one throttled and one not, were measured: add a setting with a limit of " +
+	}
+	trials := 0
+	for _, r := range s.Runs {
+		if r.QuotaTrial != nil {
+			trials++
+			section.Blocks = append(section.Blocks, Note{Info, r.Name() + ", in a trial: " + r.QuotaTrial.Reason})
+		}
+	}
+	if len(t.Rows) == 0 && trials == 0 {
+		section.Blocks = append(section.Blocks, Note{Info, "No two phases at about the same rate, one throttled and one not, were measured: set `sizing: {quotaPrice: true}` in the scenario, or add a setting with a limit of " +
 			"whole cores, as 1@1, to see what the quota costs."})
 	}
 	return section

@@ -150,6 +150,9 @@ func (a *app) concludeSweep(dir string, records []*record.Record, s streams, o o
 		return err
 	}
 	fmt.Fprintf(s.table, "\nIn %s: the sizings with their manifests, sweep.json, report.html, report.md\n", dir)
+	if result.Chosen >= 0 {
+		fmt.Fprintf(s.table, "What was chosen, with its manifests: %s\n", result.Runs[result.Chosen].Dir)
+	}
 	if code := codeOf(record.EndedDone, analysis.Result{Outcome: result.Outcome}); code != exitDone {
 		return exitError{code: code}
 	}
