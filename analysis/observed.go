@@ -215,7 +215,11 @@ func (r *Result) fromHistory(rec *record.Record, phases []examined) {
 		r.Valid = false
 		r.settle(Invalid, r.Observed.Reason)
 	default:
-		r.settle(Recommended, fmt.Sprintf("from %d windows of production between %s and %s; nothing was proved", len(good), perSecond(lowest), perSecond(highest)))
+		far := ""
+		if o := r.Observed; o != nil && o.Reason != "" {
+			far = fmt.Sprintf("; it covers plans up to %s, and not all of what is planned for", perSecond(o.ReachesRps))
+		}
+		r.settle(Recommended, fmt.Sprintf("from %d windows of production between %s and %s; nothing was proved%s", len(good), perSecond(lowest), perSecond(highest), far))
 	}
 }
 

@@ -152,6 +152,9 @@ func TestObservedFarBelow(t *testing.T) {
 				}
 				return
 			}
+			if covered := !strings.Contains(r.OutcomeReason, "it covers plans up to 3"); covered != (test.says == "") {
+				t.Errorf("the answer says %q", r.OutcomeReason)
+			}
 			if r.Outcome != Recommended || c.Replicas == nil || c.Replicas.CarriesPlannedRate != test.needed {
 				t.Errorf("outcome %s with %+v, want %d replicas with nothing lost", r.Outcome, c.Replicas, test.needed)
 			}

@@ -36,7 +36,10 @@ func validitySection(result analysis.Result, rec *record.Record) Section {
 		s.Blocks = append(s.Blocks, Note{level, reasonText(reason)})
 	}
 	for _, warning := range result.Warnings {
-		s.Blocks = append(s.Blocks, Note{Warning, warning})
+		// The result repeats those of the record, which have a place of their own below.
+		if rec == nil || !slices.Contains(rec.Warnings, warning) && !slices.Contains(rec.Notes, warning) {
+			s.Blocks = append(s.Blocks, Note{Warning, warning})
+		}
 	}
 	s.Blocks = append(s.Blocks, verdictNotes(result)...)
 	if rec != nil {

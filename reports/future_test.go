@@ -8,6 +8,7 @@ import (
 	"github.com/sailplan-io/sailplan/analysis"
 	"github.com/sailplan-io/sailplan/analysis/recommend"
 	"github.com/sailplan-io/sailplan/analysis/stat"
+	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/reports"
 )
 
@@ -138,5 +139,20 @@ func TestSweepDocument(t *testing.T) {
 	}
 	if v := verdict(analysis.Invalid); v.Status != reports.Unknown {
 		t.Errorf("invalid: %+v", v)
+	}
+}
+
+// TestRecordsWordsAreSaidOnce: the result repeats the notes and warnings of its record.
+func TestRecordsWordsAreSaidOnce(t *testing.T) {
+	result := samples()["recommended"]
+	result.Warnings = []string{"a note", "the record ends early", "of the result alone"}
+	rec := &record.Record{Run: record.Run{Notes: []string{"a note"}}, Warnings: []string{"the record ends early"}}
+	for _, from := range []*record.Record{rec, nil} {
+		got := section(reports.Sizing(result, from), "Validity and warnings")
+		for _, once := range result.Warnings {
+			if strings.Count(got, once) != 1 {
+				t.Errorf("%q is there %d times, want once in\n%s", once, strings.Count(got, once), got)
+			}
+		}
 	}
 }
