@@ -22,9 +22,10 @@ func Summarize(phase record.PhaseData, conditions Conditions) PhaseSummary {
 type examined struct {
 	record.PhaseData
 	summary   PhaseSummary
-	latency   stat.Distribution // of answers, and of timeouts with their timeout as the value
-	settled   stat.Distribution // of all arrivals that came to an end; +Inf without an answer
-	intervals []interval        // those with answers
+	latency   stat.Distribution     // of answers, and of timeouts with their timeout as the value
+	settled   stat.Distribution     // of all arrivals that came to an end; +Inf without an answer
+	intervals []interval            // those with answers
+	draws     map[float64][]float64 // of the usual quantiles, over the intervals; empty where there are too few
 	samples   models.Sampled
 	offered   float64 // rps, as realised
 }
@@ -48,6 +49,7 @@ func examine(phase record.PhaseData, conditions Conditions) examined {
 		conditions.Objectives = observable(phase, conditions.Objectives)
 	}
 	e.intervals = intervalsOf(phase.Seconds)
+	e.draws = e.resample(usualQuantiles(conditions.Objectives))
 	holds, reason := holdsAll(e.settled, phase.Counts, conditions.Objectives)
 	e.summary = PhaseSummary{
 		Index: phase.Index, Name: phase.Spec.Name, Kind: string(phase.Spec.Kind),
@@ -77,22 +79,56 @@ func examine(phase record.PhaseData, conditions Conditions) examined {
 	return e
 }
 
-// bootstrapDraws is how many resamples widen the interval of a phase's quantile.
-const bootstrapDraws = 200
+// bootstrapDraws is how many resamples widen the interval of a phase's quantile, and
+// leastIntervals how many intervals there must be for that.
+const (
+	bootstrapDraws = 200
+	leastIntervals = 4
+)
+
+// usualQuantiles are those that a summary tells, and those of the objectives.
+func usualQuantiles(objectives []scenarios.Objective) []float64 {
+	usual := []float64{0.5, 0.9, 0.99, 0.999}
+	for _, o := range objectives {
+		if o.IsLatency() {
+			usual = append(usual, o.Quantile)
+		}
+	}
+	slices.Sort(usual)
+	return slices.Compact(usual)
+}
 
 // quantile estimates a quantile of the latency. Requests of the same second share
 // its fate, so the interval is no narrower than the one over whole seconds.
 func (e examined) quantile(q float64) stat.Estimate {
 	estimate := stat.Quantile(e.settled, q, stat.Confidence)
-	if !estimate.OK() || len(e.intervals) < 4 {
+	if !estimate.OK() || len(e.intervals) < leastIntervals {
 		return estimate
+	}
+	draws, known := e.draws[q]
+	if !known {
+		draws = e.resample([]float64{q})[q]
+	}
+	return estimate.Widen(draws)
+}
+
+// resample draws quantiles over whole intervals. The draws of a quantile are the same
+// whichever others are asked for, and adding up the intervals is nearly all the work.
+func (e examined) resample(quantiles []float64) map[float64][]float64 {
+	if len(e.intervals) < leastIntervals {
+		return nil
 	}
 	blocks := make([]stat.Distribution, len(e.intervals))
 	for i, s := range e.intervals {
 		blocks[i] = s.latency
 	}
 	random := rand.New(rand.NewPCG(e.Spec.Seed, uint64(e.Index)))
-	return estimate.Widen(stat.Bootstrap(blocks, q, 0, bootstrapDraws, random))
+	draws := stat.Bootstrap(blocks, quantiles, 0, bootstrapDraws, random)
+	out := make(map[float64][]float64, len(quantiles))
+	for i, q := range quantiles {
+		out[q] = draws[i]
+	}
+	return out
 }
 
 // mostIntervals is how many a phase is looked at in at most. A day has 3 600, which
@@ -108,11 +144,7 @@ func intervalsOf(seconds []record.SecondLatency) (intervals []interval) {
 		for i, s := range run {
 			parts[i] = distributionOf(s)
 		}
-		whole := parts[0]
-		if len(parts) > 1 {
-			whole = stat.Merge(parts...)
-		}
-		if whole.N() > 0 {
+		if whole := stat.Merge(parts...); whole.N() > 0 {
 			intervals = append(intervals, interval{run[0].Start, run[len(run)-1].End, whole})
 		}
 	}

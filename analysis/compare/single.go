@@ -105,7 +105,7 @@ func oneSide(seconds Seconds, q float64, random *rand.Rand) side {
 		return s
 	}
 	length := int(math.Ceil(float64(len(series)) / s.effective * 2))
-	draws := stat.Bootstrap(seconds, q, length, singleDraws, random)
+	draws := stat.Bootstrap(seconds, []float64{q}, length, singleDraws, random)[0]
 	logs := make([]float64, 0, len(draws))
 	for _, d := range draws {
 		if d > 0 && !notFinite(d) {

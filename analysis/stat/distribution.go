@@ -17,7 +17,7 @@ type Distribution struct {
 // NewDistribution returns the distribution of values, each seen counts[i] times.
 // The values must rise; what has no positive count is left out.
 func NewDistribution(values []float64, counts []int64) Distribution {
-	var d Distribution
+	d := Distribution{values: make([]float64, 0, len(values)), cum: make([]int64, 0, len(values))}
 	total := int64(0)
 	for i, v := range values {
 		if i >= len(counts) || counts[i] <= 0 || math.IsNaN(v) {
@@ -134,12 +134,63 @@ func (d Distribution) ShareAbove(v float64) float64 {
 
 // Merge returns the distribution of all observations together.
 func Merge(parts ...Distribution) Distribution {
-	grid := newGrid(parts)
-	all := make([]int, len(parts))
-	for i := range all {
-		all[i] = i
+	switch len(parts) {
+	case 0:
+		return Distribution{}
+	case 1:
+		return parts[0]
 	}
-	return NewDistribution(grid.values, grid.sum(all, make([]int64, len(grid.values))))
+	half := len(parts) / 2
+	return merge(Merge(parts[:half]...), Merge(parts[half:]...))
+}
+
+func merge(a, b Distribution) Distribution {
+	if a.N() == 0 {
+		return b
+	}
+	if b.N() == 0 {
+		return a
+	}
+	// Counted beforehand: many of them are kept for as long as the analysis takes.
+	n := 0
+	for i, j := 0, 0; i < len(a.values) || j < len(b.values); n++ {
+		i, j = next(a.values, b.values, i, j)
+	}
+	out := Distribution{values: make([]float64, 0, n), cum: make([]int64, 0, n)}
+	total := int64(0)
+	for i, j := 0, 0; i < len(a.values) || j < len(b.values); {
+		nextI, nextJ := next(a.values, b.values, i, j)
+		v := 0.0
+		if nextI > i {
+			v, total = a.values[i], total+a.count(i)
+		}
+		if nextJ > j {
+			v, total = b.values[j], total+b.count(j)
+		}
+		out.values, out.cum = append(out.values, v), append(out.cum, total)
+		i, j = nextI, nextJ
+	}
+	return out
+}
+
+// next goes past the least of a[i] and b[j], and past both where they are equal.
+func next(a, b []float64, i, j int) (nextI, nextJ int) {
+	switch {
+	case j == len(b) || (i < len(a) && a[i] < b[j]):
+		return i + 1, j
+	case i == len(a) || b[j] < a[i]:
+		return i, j + 1
+	default:
+		return i + 1, j + 1
+	}
+}
+
+// count returns how often the i-th value occurred.
+func (d Distribution) count(i int) int64 {
+	if i == 0 {
+		return d.cum[0]
+	}
+	return d.cum[i] - d.cum[i-1]
 }
 
 // grid holds distributions over the union of their values, so that sums of many
@@ -151,19 +202,17 @@ type grid struct {
 }
 
 func newGrid(parts []Distribution) grid {
-	var g grid
-	for _, p := range parts {
-		g.values = append(g.values, p.values...)
+	g := grid{
+		values: Merge(parts...).values,
+		index:  make([][]int32, 0, len(parts)), counts: make([][]int64, 0, len(parts)),
 	}
-	slices.Sort(g.values)
-	g.values = slices.Compact(g.values)
 	for _, p := range parts {
 		index, counts := make([]int32, len(p.values)), make([]int64, len(p.values))
-		before := int64(0)
+		from := 0
 		for i, v := range p.values {
-			at, _ := slices.BinarySearch(g.values, v)
-			index[i], counts[i] = int32(at), p.cum[i]-before
-			before = p.cum[i]
+			at, _ := slices.BinarySearch(g.values[from:], v)
+			from += at
+			index[i], counts[i] = int32(from), p.count(i)
 		}
 		g.index, g.counts = append(g.index, index), append(g.counts, counts)
 	}

@@ -76,19 +76,22 @@ func QuantileName(q float64) string {
 	return fmt.Sprintf("p%.6g", q*100)
 }
 
-// Bootstrap returns draws resampled q-quantiles of blocks of observations that
-// follow each other in time, such as seconds: each draw puts runs of length
-// successive blocks together, wrapping around, until there are as many as there
-// were. Values of neighbouring blocks may depend on each other; blocks further
-// apart than length may not. length ≤ 0 takes 2·∛n, at least 1.
+// Bootstrap returns draws resampled quantiles, for each q of quantiles, of blocks of
+// observations that follow each other in time, such as seconds: each draw puts runs
+// of length successive blocks together, wrapping around, until there are as many as
+// there were. Which blocks are drawn does not depend on quantiles. Values of
+// neighbouring blocks may depend on each other; blocks further apart than length
+// may not. length ≤ 0 takes 2·∛n, at least 1. Without observations the draws of
+// each quantile are nil.
 //
 // Source: Politis and Romano, "A circular block-resampling procedure for
 // stationary data", 1992.
-func Bootstrap(blocks []Distribution, q float64, length, draws int, random *rand.Rand) []float64 {
+func Bootstrap(blocks []Distribution, quantiles []float64, length, draws int, random *rand.Rand) [][]float64 {
+	out := make([][]float64, len(quantiles))
 	blocks = slices.DeleteFunc(slices.Clone(blocks), func(d Distribution) bool { return d.N() == 0 })
 	n := len(blocks)
 	if n == 0 || draws <= 0 {
-		return nil
+		return out
 	}
 	if length <= 0 {
 		length = int(2 * math.Cbrt(float64(n)))
@@ -96,7 +99,6 @@ func Bootstrap(blocks []Distribution, q float64, length, draws int, random *rand
 	length = min(max(length, 1), n)
 	g := newGrid(blocks)
 	counts, chosen := make([]int64, len(g.values)), make([]int, 0, n+length)
-	out := make([]float64, 0, draws)
 	for range draws {
 		chosen = chosen[:0]
 		for len(chosen) < n {
@@ -105,7 +107,10 @@ func Bootstrap(blocks []Distribution, q float64, length, draws int, random *rand
 				chosen = append(chosen, (start+i)%n)
 			}
 		}
-		out = append(out, g.quantile(g.sum(chosen[:n], counts), q))
+		g.sum(chosen[:n], counts)
+		for i, q := range quantiles {
+			out[i] = append(out[i], g.quantile(counts, q))
+		}
 	}
 	return out
 }

@@ -120,7 +120,7 @@ func TestBootstrapSeesSeconds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			blocks := make60(test.offset)
 			plain := Quantile(Merge(blocks...), 0.5, 0.95)
-			wide := plain.Widen(Bootstrap(blocks, 0.5, 0, 300, random))
+			wide := plain.Widen(Bootstrap(blocks, []float64{0.5}, 0, 300, random)[0])
 			if got := wide.High-wide.Low > 2*(plain.High-plain.Low); got != test.wider {
 				t.Errorf("interval [%g, %g] became [%g, %g]: wider = %v, want %v", plain.Low, plain.High, wide.Low, wide.High, got, test.wider)
 			}
@@ -129,8 +129,52 @@ func TestBootstrapSeesSeconds(t *testing.T) {
 			}
 		})
 	}
-	if draws := Bootstrap(nil, 0.5, 0, 10, random); draws != nil {
+	if draws := Bootstrap(nil, []float64{0.5}, 0, 10, random); len(draws) != 1 || draws[0] != nil {
 		t.Errorf("no blocks gave %v", draws)
+	}
+}
+
+// What is merged, and in which order, does not show: it is the sorted list of all.
+func TestMergeIsSorting(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	for parts := range 9 {
+		var all []float64
+		var list []Distribution
+		for range parts {
+			part := make([]float64, random.IntN(40))
+			ones := make([]int64, len(part))
+			for i := range part {
+				part[i], ones[i] = float64(random.IntN(30)), 1
+			}
+			slices.Sort(part)
+			all, list = append(all, part...), append(list, NewDistribution(part, ones))
+		}
+		slices.Sort(all)
+		merged := Merge(list...)
+		if merged.N() != int64(len(all)) {
+			t.Fatalf("%d parts: %d observations, want %d", parts, merged.N(), len(all))
+		}
+		for i, v := range all {
+			if got := merged.AtRank(int64(i + 1)); got != v {
+				t.Errorf("%d parts: rank %d is %g, want %g", parts, i+1, got, v)
+			}
+		}
+	}
+}
+
+// Other quantiles that are asked for at the same time change nothing.
+func TestBootstrapOfSeveralQuantiles(t *testing.T) {
+	var blocks []Distribution
+	for s := range 20 {
+		blocks = append(blocks, NewDistribution([]float64{float64(s % 3), float64(s + 5)}, []int64{3, int64(1 + s%4)}))
+	}
+	quantiles := []float64{0.1, 0.5, 0.99}
+	together := Bootstrap(blocks, quantiles, 0, 50, rand.New(rand.NewPCG(1, 2)))
+	for i, q := range quantiles {
+		alone := Bootstrap(blocks, []float64{q}, 0, 50, rand.New(rand.NewPCG(1, 2)))[0]
+		if len(alone) != 50 || !slices.Equal(together[i], alone) {
+			t.Errorf("%g: %v together, %v alone", q, together[i], alone)
+		}
 	}
 }
 

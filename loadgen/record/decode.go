@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"compress/zlib"
 	"encoding/base64"
 	"encoding/binary"
@@ -8,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -28,18 +28,18 @@ type decoder struct {
 	compressed []byte
 	plain      []byte
 	inflater   io.ReadCloser // also a zlib.Resetter
-	source     strings.Reader
+	source     bytes.Reader
 	buckets    sparse
 }
 
 // decode reads what encoder.append wrote, or a histogram of another shape. What it
 // returns is valid until the next call.
-func (d *decoder) decode(text string) (s sparse, dropped int64, err error) {
+func (d *decoder) decode(text []byte) (s sparse, dropped int64, err error) {
 	if s, ours := d.ours(text); ours {
 		return s, 0, nil
 	}
 	// Of another shape, or damaged: the library knows, and has the words.
-	histogram, err := hdrhistogram.Decode([]byte(text))
+	histogram, err := hdrhistogram.Decode(text)
 	if err != nil {
 		return sparse{}, 0, err
 	}
@@ -48,14 +48,14 @@ func (d *decoder) decode(text string) (s sparse, dropped int64, err error) {
 }
 
 // ours reads a histogram of our shape; ok is false for whatever is not quite that.
-func (d *decoder) ours(text string) (s sparse, ok bool) {
+func (d *decoder) ours(text []byte) (s sparse, ok bool) {
 	var err error
-	d.compressed, err = base64.StdEncoding.AppendDecode(d.compressed[:0], []byte(text))
+	d.compressed, err = base64.StdEncoding.AppendDecode(d.compressed[:0], text)
 	if err != nil || len(d.compressed) < 8 || binary.BigEndian.Uint32(d.compressed) != compressedCookie ||
 		int64(binary.BigEndian.Uint32(d.compressed[4:])) != int64(len(d.compressed)-8) {
 		return sparse{}, false
 	}
-	if err := d.inflate(string(d.compressed[8:])); err != nil || len(d.plain) < plainHeader {
+	if err := d.inflate(d.compressed[8:]); err != nil || len(d.plain) < plainHeader {
 		return sparse{}, false
 	}
 	header, counts := d.plain[:plainHeader], d.plain[plainHeader:]
@@ -70,7 +70,7 @@ func (d *decoder) ours(text string) (s sparse, ok bool) {
 }
 
 // inflate decompresses into d.plain.
-func (d *decoder) inflate(compressed string) error {
+func (d *decoder) inflate(compressed []byte) error {
 	d.source.Reset(compressed)
 	if d.inflater == nil {
 		inflater, err := zlib.NewReader(&d.source)

@@ -29,12 +29,12 @@ func TestDecodeOtherHistograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &decoder{}
-	s, dropped, err := d.decode(string(encoded))
+	s, dropped, err := d.decode(encoded)
 	if err != nil || dropped != 0 || s.total() != 7 || math.Abs(float64(s.max())-5e6) > 5e4 {
 		t.Errorf("another shape: %v, %d dropped, %v, want seven times 5 ms", s, dropped, err)
 	}
 	for _, bad := range []string{"", "HISTF", "no base64", string(encoded[:len(encoded)-8])} {
-		if got, _, err := d.decode(bad); err == nil {
+		if got, _, err := d.decode([]byte(bad)); err == nil {
 			t.Errorf("decode(%q) = %v, want an error", bad, got)
 		}
 	}
@@ -51,7 +51,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(string(encoded))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got, ok := (&decoder{}).ours(text)
+		got, ok := (&decoder{}).ours([]byte(text))
 		if !ok {
 			return
 		}
@@ -124,7 +124,7 @@ func TestPlainSamples(t *testing.T) {
 func TestCoarse(t *testing.T) {
 	h := randomHistogram(3, 50_000).Latency
 	fine, _ := newSparse(h)
-	got := fine.coarse()
+	got := fine.coarse(sparse{})
 	if got.total() != fine.total() || !slices.IsSorted(got.index) {
 		t.Fatalf("%d values, want %d", got.total(), fine.total())
 	}

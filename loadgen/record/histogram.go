@@ -83,10 +83,10 @@ func (s sparse) addTo(h *hdrhistogram.Histogram) (dropped int64) {
 // sixty-fourth of its value.
 const coarseMagnitude = 6
 
-// coarse returns the histogram with its buckets put together to wider ones. Each
-// has the index of the last that went into it.
-func (s sparse) coarse() sparse {
-	var out sparse
+// coarse returns the histogram with its buckets put together to wider ones, in the
+// memory of into. Each has the index of the last that went into it.
+func (s sparse) coarse(into sparse) sparse {
+	out := sparse{index: into.index[:0], counts: into.counts[:0]}
 	for i, index := range s.index {
 		digits := index
 		if index >= 2<<halfMagnitude {
@@ -104,41 +104,54 @@ func (s sparse) coarse() sparse {
 	return out
 }
 
-// ofInterval returns what is kept in memory of an interval's latencies, in a phase
-// of that length. Beyond an hour they are coarse: a day has 3 600 intervals, and
-// all of their buckets take more than a gigabyte.
-func (s sparse) ofInterval(phase time.Duration) sparse {
+// ofInterval returns what is kept of an interval's latencies, in a phase of that
+// length: s itself, or coarse buckets in the memory of into. Beyond an hour they are
+// coarse: a day has 3 600 intervals, and all of their buckets take more than a gigabyte.
+func (s sparse) ofInterval(phase time.Duration, into sparse) sparse {
 	if IntervalFor(phase) > time.Second {
-		return s.coarse()
+		return s.coarse(into)
 	}
 	return s
 }
 
-// plus returns the sum of two histograms.
+// copied returns the same histogram in the memory of into.
+func (s sparse) copied(into sparse) sparse {
+	return sparse{index: append(into.index[:0], s.index...), counts: append(into.counts[:0], s.counts...)}
+}
+
+// plus returns the sum of two histograms, in memory of its own.
 func (s sparse) plus(other sparse) sparse {
-	if len(s.index) == 0 {
-		return other
+	n := 0 // exactly as many as there will be: sums are kept, thousands of them
+	for i, j := 0, 0; i < len(s.index) || j < len(other.index); n++ {
+		i, j = nextBucket(s.index, other.index, i, j)
 	}
-	sum := sparse{
-		index:  make([]int32, 0, len(s.index)+len(other.index)),
-		counts: make([]int64, 0, len(s.index)+len(other.index)),
-	}
-	i, j := 0, 0
-	for i < len(s.index) || j < len(other.index) {
-		switch {
-		case j == len(other.index) || (i < len(s.index) && s.index[i] < other.index[j]):
-			sum.index, sum.counts = append(sum.index, s.index[i]), append(sum.counts, s.counts[i])
-			i++
-		case i == len(s.index) || other.index[j] < s.index[i]:
-			sum.index, sum.counts = append(sum.index, other.index[j]), append(sum.counts, other.counts[j])
-			j++
-		default:
-			sum.index, sum.counts = append(sum.index, s.index[i]), append(sum.counts, s.counts[i]+other.counts[j])
-			i++
-			j++
+	sum := sparse{index: make([]int32, 0, n), counts: make([]int64, 0, n)}
+	for i, j := 0, 0; i < len(s.index) || j < len(other.index); {
+		nextI, nextJ := nextBucket(s.index, other.index, i, j)
+		var index int32
+		var count int64
+		if nextI > i {
+			index, count = s.index[i], s.counts[i]
 		}
+		if nextJ > j {
+			index, count = other.index[j], count+other.counts[j]
+		}
+		sum.index, sum.counts = append(sum.index, index), append(sum.counts, count)
+		i, j = nextI, nextJ
 	}
 	return sum
+}
+
+// nextBucket goes past the lower of a[i] and b[j], and past both where they are equal.
+func nextBucket(a, b []int32, i, j int) (nextI, nextJ int) {
+	switch {
+	case j == len(b) || (i < len(a) && a[i] < b[j]):
+		return i + 1, j
+	case i == len(a) || b[j] < a[i]:
+		return i, j + 1
+	default:
+		return i + 1, j + 1
+	}
 }
 
 // values returns the highest value of each filled bucket.

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
@@ -148,23 +149,24 @@ func parseSeconds(s string) (time.Duration, error) {
 // parseHlogLine reads a line without its line break. Comments, the legend and
 // empty lines are no intervals: ok is false without an error. The library's log
 // reader is not used because it keeps instants in milliseconds only, carries a tag
-// over to the next line, and cannot say which line is broken.
-func parseHlogLine(d *decoder, text string) (line hlogLine, ok bool, err error) {
-	if text == "" || text[0] == '#' || text[0] == '"' {
+// over to the next line, and cannot say which line is broken. The values are valid
+// until the decoder is used again.
+func parseHlogLine(d *decoder, text []byte) (line hlogLine, ok bool, err error) {
+	if len(text) == 0 || text[0] == '#' || text[0] == '"' {
 		return hlogLine{}, false, nil
 	}
-	fields := strings.SplitN(text, ",", 5)
-	name, tagged := strings.CutPrefix(fields[0], "Tag=")
+	fields := bytes.SplitN(text, []byte{','}, 5)
+	name, tagged := strings.CutPrefix(string(fields[0]), "Tag=")
 	if !tagged || len(fields) != 5 {
 		return hlogLine{}, false, errors.New("not an interval: Tag=…,start,length,max,histogram expected")
 	}
 	if line.tag, err = parseTag(name); err != nil {
 		return hlogLine{}, false, err
 	}
-	if line.start, err = parseSeconds(fields[1]); err != nil {
+	if line.start, err = parseSeconds(string(fields[1])); err != nil {
 		return hlogLine{}, false, fmt.Errorf("start: %w", err)
 	}
-	length, err := parseSeconds(fields[2])
+	length, err := parseSeconds(string(fields[2]))
 	if err != nil || length < 0 {
 		return hlogLine{}, false, fmt.Errorf("length: %q is not a length in seconds", fields[2])
 	}

@@ -60,7 +60,7 @@ func TestEncoderAgreesWithTheLibrary(t *testing.T) {
 			if !decoded.Equals(h) {
 				t.Error("the library decodes something else")
 			}
-			if got, ok := d.ours(string(encoded)); !ok || !slices.Equal(got.index, s.index) || !slices.Equal(got.counts, s.counts) {
+			if got, ok := d.ours(encoded); !ok || !slices.Equal(got.index, s.index) || !slices.Equal(got.counts, s.counts) {
 				t.Errorf("read back: %v, %t, want %v", got, ok, s)
 			}
 			if h.TotalCount() > 0 && s.max() != h.Max() {
@@ -232,7 +232,7 @@ func FuzzHlogLine(f *testing.F) {
 	f.Add("Tag=003/a/latency,1.0,1.0,0.0,HISTFAAAAAh42gMAAAAAAQ==")
 	f.Add("Tag=,,,,")
 	f.Fuzz(func(t *testing.T, text string) {
-		got, ok, err := parseHlogLine(&decoder{}, text)
+		got, ok, err := parseHlogLine(&decoder{}, []byte(text))
 		if err != nil || !ok {
 			return
 		}
@@ -243,7 +243,7 @@ func FuzzHlogLine(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reread, ok, err := parseHlogLine(&decoder{}, strings.TrimSuffix(string(again), "\n"))
+		reread, ok, err := parseHlogLine(&decoder{}, bytes.TrimSuffix(again, []byte("\n")))
 		if err != nil || !ok || !reflect.DeepEqual(reread, got) {
 			t.Fatalf("%q was read as %+v, written again it is %+v, %v", text, got, reread, err)
 		}

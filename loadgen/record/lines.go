@@ -22,34 +22,68 @@ func eachLine(path string, use func(text []byte) error) (torn bool, err error) {
 // eachLineFrom is eachLine from an offset in bytes on, where a line begins. The
 // lines are counted from there.
 func eachLineFrom(path string, from int64, use func(text []byte) error) (torn bool, err error) {
-	f, err := os.Open(path)
+	lines, err := openLines(path, from)
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
-	if _, err := f.Seek(from, io.SeekStart); err != nil {
-		return false, err
-	}
-	reader := bufio.NewReaderSize(f, 64<<10)
-	var line []byte
-	for number := 1; ; number++ {
-		line, err = readLine(reader, line[:0])
-		ended := errors.Is(err, io.EOF)
-		if err != nil && !ended {
-			return false, fmt.Errorf("%s:%d: %w", path, number, err)
+	defer lines.close()
+	for {
+		text, last, err := lines.next()
+		if err != nil {
+			return false, err
 		}
-		if text := trimLine(line); len(text) > 0 {
+		if len(text) > 0 {
 			if err := use(text); err != nil {
-				if ended {
+				if last {
 					return true, nil
 				}
-				return false, fmt.Errorf("%s:%d: %w", path, number, err)
+				return false, lines.at(lines.number, err)
 			}
 		}
-		if ended {
+		if last {
 			return false, nil
 		}
 	}
+}
+
+// lineReader takes a file apart into lines.
+type lineReader struct {
+	path   string
+	file   *os.File
+	reader *bufio.Reader
+	line   []byte
+	number int // of the line that next returned, from 1
+}
+
+func openLines(path string, from int64) (*lineReader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &lineReader{path: path, file: f, reader: bufio.NewReaderSize(f, 64<<10)}, nil
+}
+
+func (l *lineReader) close() { l.file.Close() }
+
+// next returns a line without its line break, valid until the next call. last is true
+// for what comes after the last line break, which is empty in a file that ends with one.
+func (l *lineReader) next() (text []byte, last bool, err error) {
+	l.number++
+	l.line, err = readLine(l.reader, l.line[:0])
+	last = errors.Is(err, io.EOF)
+	if err != nil && !last {
+		return nil, false, l.at(l.number, err)
+	}
+	return trimLine(l.line), last, nil
+}
+
+// at says in which line an error was found.
+func (l *lineReader) at(number int, err error) error {
+	return fmt.Errorf("%s:%d: %w", l.path, number, err)
 }
 
 // readLine appends one line with its line break to dst.

@@ -40,14 +40,14 @@ func Open(dir string) (*Record, error) {
 	r.record.Warnings = warnings
 	for _, step := range []struct {
 		name string
-		use  func([]byte) error
+		read func(path string) (torn bool, err error)
 	}{
-		{eventsFile, r.event},
-		{timelineFile, r.tick},
-		{latencyFile, r.latency},
-		{samplesFile, r.sample},
+		{eventsFile, func(path string) (bool, error) { return eachLine(path, r.event) }},
+		{timelineFile, func(path string) (bool, error) { return eachLine(path, r.tick) }},
+		{latencyFile, func(path string) (bool, error) { return eachInterval(path, r.latency) }},
+		{samplesFile, func(path string) (bool, error) { return eachLine(path, r.sample) }},
 	} {
-		torn, err := eachLine(filepath.Join(dir, step.name), step.use)
+		torn, err := step.read(filepath.Join(dir, step.name))
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 			r.warn("%s is missing", step.name)
@@ -70,7 +70,7 @@ type reading struct {
 	samples  []Sample
 	spacing  *spacing
 	last     time.Duration // the latest instant in any file
-	decoder  decoder
+	coarse   sparse        // memory for what is needed for a moment only
 	sampling sampleDecoder
 }
 
@@ -192,11 +192,7 @@ func (p *phaseReading) interval(start, end time.Duration) int {
 	return at
 }
 
-func (r *reading) latency(text []byte) error {
-	line, ok, err := parseHlogLine(&r.decoder, string(text))
-	if err != nil || !ok {
-		return err
-	}
+func (r *reading) latency(line hlogLine) error {
 	p, err := r.phase(line.tag.phase)
 	if err != nil {
 		return err
@@ -221,8 +217,11 @@ func (r *reading) latency(text []byte) error {
 	}
 	if line.tag.quantity == quantityLatency {
 		place := p.interval(line.start, line.end)
-		values := line.values.ofInterval(p.data.Spec.Duration)
-		p.values[place] = p.values[place].plus(sparse{slices.Clone(values.index), slices.Clone(values.counts)})
+		values := line.values.ofInterval(p.data.Spec.Duration, r.coarse)
+		if IntervalFor(p.data.Spec.Duration) > time.Second {
+			r.coarse = values
+		}
+		p.values[place] = p.values[place].plus(values)
 	}
 	return nil
 }

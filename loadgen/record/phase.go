@@ -235,7 +235,7 @@ func (p *PhaseWriter) write(g *gathered) {
 	p.data.Recorded.Intervals++
 	p.data.Timeline = append(p.data.Timeline, tick)
 	latencies, _ := newSparse(g.latency)
-	latencies = latencies.ofInterval(p.spec.Duration)
+	latencies = latencies.ofInterval(p.spec.Duration, sparse{})
 	p.data.Seconds = append(p.data.Seconds, SecondLatency{
 		Start: g.start, End: g.end, Values: latencies.values(), Counts: latencies.counts,
 	})
