@@ -28,6 +28,9 @@ type Comparison struct {
 	Differences   []Difference      `json:"differences"` // beside what was measured
 	Consistency   []Consistency     `json:"consistency"` // of what is no number
 	Warnings      []string          `json:"warnings"`
+	// Expected is what was told of the pairs before they were measured: which changes so
+	// many of them would show.
+	Expected []compare.Expectation `json:"expected,omitempty"`
 }
 
 // ComparedRun is one run of a comparison.

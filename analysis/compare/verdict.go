@@ -122,7 +122,11 @@ func look(s Series, paired bool, alpha float64, metrics int) Finding {
 	}
 	f.paired, f.low, f.high = paired, shift.Low, shift.High
 	f.Change = f.changeOf(shift)
-	f.Detectable = math.Abs(f.scale.change(f.scale.limit() + (z(1-f.part)+z(power))*f.sd/math.Sqrt(f.n)))
+	beyond := (z(1-f.part) + z(power)) * f.sd / math.Sqrt(f.n)
+	if paired {
+		beyond = f.sd * reach(len(base), f.part)
+	}
+	f.Detectable = math.Abs(f.scale.change(f.scale.limit() + beyond))
 	return f
 }
 

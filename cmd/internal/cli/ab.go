@@ -27,6 +27,7 @@ type abOptions struct {
 	maxTime                 time.Duration
 	together                bool
 	out                     string
+	foreseeBy               string // folder of earlier runs
 	quiet                   bool
 	rate                    string
 	duration                time.Duration
@@ -41,7 +42,8 @@ func (a *app) abCommand() *cobra.Command {
 		Long: `ab sends the same load to two systems in turns, A B B A, so that what the machine
 does meanwhile does not favour either, and compares pair by pair. It adds pairs until
 each metric is decided, or the time is up. A pair with a run that is not valid is
-measured again. With --together both sides of a pair are measured at the same time, as
+measured again. Which changes so many pairs will show is told as soon as four pairs tell
+the scatter, or before the first one by --foresee-by. With --together both sides of a pair are measured at the same time, as
 a canary is: what disturbs then disturbs both alike, and they disturb each other alike.
 
 A side is a URL, a scenario with a target or with a lab (two DestinationRules are two
@@ -75,6 +77,7 @@ Exit code: 0 nothing regressed, 3 something did, 4 not valid.`,
 	f.StringVar(&o.pairs, "pairs", "auto", "how many pairs, or auto: until each metric is decided")
 	f.BoolVar(&o.together, "together", false, "measure both sides of a pair at the same time instead of in turns")
 	f.DurationVar(&o.maxTime, "max-time", 20*time.Minute, "begin no pair that would end later than this")
+	f.StringVar(&o.foreseeBy, "foresee-by", "", "`FOLDER` of earlier runs of the base, or of an earlier ab: their scatter tells before the first pair which changes will show")
 	f.StringVar(&o.rate, "rate", "", "requests a second, instead of the scenarios' (default 100/s for a URL)")
 	f.DurationVar(&o.duration, "duration", 0, "of each run, instead of the scenarios' (default 10s for a URL)")
 	f.IntVar(&o.connections, "connections", 0, "connections, instead of the scenarios'")
@@ -126,6 +129,11 @@ func (a *app) ab(c *cobra.Command, o abOptions) error {
 		note = func(string) {}
 	}
 	judge := &pairJudge{note: note, planned: planned, began: time.Now(), most: o.maxTime, margins: margins, restored: o.restored}
+	if o.foreseeBy != "" {
+		if err := judge.foreseeBy(o.foreseeBy, base.Options.Scenario); err != nil {
+			return err
+		}
+	}
 	ending, err := experiment.AB(c.Context(), experiment.ABOptions{Dir: dir, Base: base, New: after, Together: o.together, More: judge.more, Pair: judge.pair})
 	view.Close()
 	if errors.Is(err, experiment.ErrDirExists) {
@@ -211,6 +219,8 @@ type pairJudge struct {
 	pairBegan   time.Time
 	good        int // pairs that are valid on both sides
 	next        int // of them at the next look
+	expected    []compare.Expectation
+	foretold    string // by what, in words
 	failed      error
 }
 
@@ -229,6 +239,9 @@ func (j *pairJudge) more(tried int) bool {
 			j.note(fmt.Sprintf("after %d pairs the time is up (--max-time %s)", tried, j.most))
 			return false
 		}
+	}
+	if j.failed = j.foresee(tried, now); j.failed != nil {
+		return false
 	}
 	until := j.planned
 	if until == 0 {
@@ -284,5 +297,7 @@ func (j *pairJudge) compare() (analysis.Comparison, error) {
 	if n == 0 {
 		return analysis.Comparison{}, errors.New("no pair was measured")
 	}
-	return analysis.CompareRuns(j.base[:n], j.after[:n], j.margins, analysis.Pairing{Paired: true, Looks: j.planned == 0, Restored: j.restored})
+	comparison, err := analysis.CompareRuns(j.base[:n], j.after[:n], j.margins, analysis.Pairing{Paired: true, Looks: j.planned == 0, Restored: j.restored})
+	comparison.Expected = j.expected
+	return comparison, err
 }
