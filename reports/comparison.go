@@ -44,8 +44,35 @@ func Comparison(c analysis.Comparison, open Status) Document {
 	d.add(findingsSection(c.Findings))
 	d.add(consistencySection(c))
 	d.add(environmentSection(c.Differences))
+	d.add(expectedSection(c.Expected))
 	d.add(findingChecks(c.Findings, open))
 	return d
+}
+
+// expectedSection is what was told beforehand.
+func expectedSection(expected []compare.Expectation) Section {
+	if len(expected) == 0 {
+		return Section{}
+	}
+	t := Table{
+		Caption: fmt.Sprintf("The smallest change for the worse that %d pairs show four times in five, with four fifths confidence", expected[0].Pairs),
+		Columns: []Column{{Title: "Metric"}, {Title: "Change", Right: true}, {Title: "By the scatter of", Right: true}},
+	}
+	for _, e := range expected {
+		change := fmt.Sprintf("none: that takes %d pairs", e.Needs)
+		if e.Needs == 0 {
+			change = fmt.Sprintf("%s (%s … %s)", expectedValue(e, e.Detectable), expectedValue(e, e.Low), expectedValue(e, e.High))
+		}
+		t.Rows = append(t.Rows, Row{Cells: []string{e.Name, change, strconv.Itoa(e.From)}})
+	}
+	return Section{Title: "Told beforehand", Detail: true, Blocks: []Block{t}}
+}
+
+func expectedValue(e compare.Expectation, change float64) string {
+	if e.Absolute && e.Unit != "ratio" {
+		return quantity.Number(change)
+	}
+	return quantity.Percent(change)
 }
 
 func comparedRuns(c analysis.Comparison) string {
@@ -129,7 +156,10 @@ func why(f compare.Finding) string {
 	if f.Effective[0] > 0 && f.Effective[1] > 0 {
 		text += fmt.Sprintf("; the seconds of the runs are worth %.0f and %.0f independent ones", f.Effective[0], f.Effective[1])
 	}
-	if f.MoreRuns > 0 {
+	switch {
+	case f.MoreRuns == 1:
+		text += "; about one more run a side would tell"
+	case f.MoreRuns > 1:
 		text += fmt.Sprintf("; about %d more runs a side would tell", f.MoreRuns)
 	}
 	return text

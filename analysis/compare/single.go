@@ -65,7 +65,7 @@ func Single(m Metric, base, after Seconds, q, alpha float64, seed uint64) Findin
 		f.Verdict, f.Reason = Equivalent, "the change lies within "+f.marginWords()
 	default:
 		f.Verdict, f.Reason = Inconclusive, f.whyNot(1)
-		f.MoreRuns = f.needs() - 1
+		f.MoreRuns = f.needs(f.alpha) - 1
 	}
 	return f
 }

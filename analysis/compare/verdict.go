@@ -199,11 +199,14 @@ func (f *Finding) words(how string) string {
 	return fmt.Sprintf("%s by more than %s", how, f.marginWords())
 }
 
-func (f *Finding) marginWords() string {
-	if f.Absolute {
-		return fmt.Sprintf("%.3g", f.Margin)
+func (f *Finding) marginWords() string { return f.inUnit(f.Margin) }
+
+// inUnit writes a change as people read it; a difference of ratios is in per cent, too.
+func (f *Finding) inUnit(change float64) string {
+	if f.Absolute && f.Unit != "ratio" {
+		return fmt.Sprintf("%.3g", change)
 	}
-	return fmt.Sprintf("%.3g\u00a0%%", 100*f.Margin)
+	return fmt.Sprintf("%.3g\u00a0%%", 100*change)
 }
 
 func (f *Finding) whyNot(metrics int) string {
@@ -219,12 +222,7 @@ func (f *Finding) whyNot(metrics int) string {
 	return fmt.Sprintf("the change may lie within %s or beyond it; at least %s would have been seen", f.marginWords(), f.detectableWords())
 }
 
-func (f *Finding) detectableWords() string {
-	if f.Absolute {
-		return fmt.Sprintf("%.3g", f.Detectable)
-	}
-	return fmt.Sprintf("%.3g\u00a0%%", 100*f.Detectable)
-}
+func (f *Finding) detectableWords() string { return f.inUnit(f.Detectable) }
 
 // mostRuns is beyond how many more runs none are promised.
 const mostRuns = 1000
@@ -237,14 +235,18 @@ func (f *Finding) more(limit float64) int {
 	}
 	middle := math.Abs(f.centre())
 	distance := math.Abs(middle - limit)
+	least := f.needs(f.alpha) // for an interval, which has to lie within the margin
+	if middle > limit {
+		least = f.needs(f.part) // to stand out among the other metrics
+	}
 	if !(distance > 0) || !(f.sd > 0) {
-		if few := f.needs() - int(f.n); few > 0 {
+		if few := least - int(f.n); few > 0 {
 			return few
 		}
 		return 0
 	}
 	need := math.Ceil(square((z(1-f.part) + z(power)) * f.sd / distance))
-	need = math.Max(need, float64(f.needs()))
+	need = math.Max(need, float64(least))
 	if need-f.n > mostRuns {
 		return 0
 	}
@@ -263,10 +265,10 @@ func (f *Finding) centre() float64 {
 // confidence is that of the interval.
 func (f *Finding) confidence() float64 { return 1 - 2*f.alpha }
 
-// needs returns how many runs a side or pairs an interval takes.
-func (f *Finding) needs() int {
+// needs returns how many runs a side or pairs it takes to tell anything at a level.
+func (f *Finding) needs(alpha float64) int {
 	if f.paired {
-		return stat.PairedShiftNeeds(f.confidence())
+		return stat.PairedShiftNeeds(1 - 2*alpha)
 	}
-	return stat.ShiftNeeds(f.confidence())
+	return stat.ShiftNeeds(1 - 2*alpha)
 }

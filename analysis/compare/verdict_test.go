@@ -94,6 +94,20 @@ func TestMoreRuns(t *testing.T) {
 	}
 }
 
+// What lies far beyond the margin needs so many pairs as it takes to stand out among
+// the metrics: of nine at 5 %, 2⁻⁸ < 0.05 ÷ 9 < 2⁻⁷, so eight.
+func TestMorePairsAmongMetrics(t *testing.T) {
+	all := make([]Series, 9)
+	for i := range all {
+		all[i] = Series{latency, []float64{1, 1.01, 0.99, 1, 1.02, 1}, []float64{1, 1, 1.01, 0.99, 1, 1.01}}
+	}
+	all[2] = Series{Metric{Name: "error ratio", Unit: "ratio", Margin: 0.001, Absolute: true}, make([]float64, 6), []float64{0.1, 0.12, 0.11, 0.13, 0.12, 0.1}}
+	f := Pairs(all, Alpha)[2]
+	if f.Verdict != Inconclusive || f.MoreRuns != 2 || !strings.Contains(f.Reason, "beyond 0.1\u00a0%") {
+		t.Errorf("%s, %d more: %s; want inconclusive and 2 more", f.Verdict, f.MoreRuns, f.Reason)
+	}
+}
+
 // draw makes runs of a metric: one value each, of a log-normal with deviation sd.
 func draw(random *rand.Rand, runs int, centre, sd float64) []float64 {
 	out := make([]float64, runs)

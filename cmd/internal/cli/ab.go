@@ -134,7 +134,7 @@ func (a *app) ab(c *cobra.Command, o abOptions) error {
 			return err
 		}
 	}
-	ending, err := experiment.AB(c.Context(), experiment.ABOptions{Dir: dir, Base: base, New: after, Together: o.together, More: judge.more, Pair: judge.pair})
+	ending, err := experiment.AB(c.Context(), experiment.ABOptions{Dir: dir, Base: base, New: after, Together: o.together, More: judge.more, Begin: judge.begin, Pair: judge.pair})
 	view.Close()
 	if errors.Is(err, experiment.ErrDirExists) {
 		return usage(err)
@@ -193,7 +193,7 @@ func (a *app) side(c *cobra.Command, o abOptions, name, what, envoy, start strin
 		return side, err
 	}
 	if scenario.Lab != nil {
-		side.Options.Proxy, err = a.chooseProxy(c.Context(), scenario.Lab.Proxy, envoy, view)
+		side.Options.Proxy, err = a.chooseProxy(c.Context(), scenario.Lab.Proxy, envoy, func(message string) { view.Note(name + ": " + message) })
 	} else if envoy != "" {
 		return side, usage(fmt.Errorf("--%s-envoy is about a lab, but that side is a target", name))
 	}
@@ -270,6 +270,14 @@ func (j *pairJudge) more(tried int) bool {
 	next, ok := compare.NextLook(j.good)
 	j.next = next
 	return ok && !compare.Decided(comparison.Findings)
+}
+
+// begin says what is measured now: what follows looks alike for both sides.
+func (j *pairJudge) begin(pair int, side string) {
+	if side == "" {
+		side = "both sides"
+	}
+	j.note(fmt.Sprintf("pair %d: %s", pair+1, side))
 }
 
 // pair reads the runs of a pair.

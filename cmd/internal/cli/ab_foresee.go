@@ -103,7 +103,12 @@ func (j *pairJudge) tellExpected() {
 	if len(j.expected) == 0 {
 		return
 	}
-	j.note(fmt.Sprintf("what %d pairs will show four times in five, %s:", j.expected[0].Pairs, j.foretold))
+	first := j.expected[0]
+	if first.Needs > 0 { // the same for all: it comes from how many there are
+		j.note(fmt.Sprintf("%d pairs show of no metric by itself that it is worse: among so many metrics that takes %d pairs", first.Pairs, first.Needs))
+		return
+	}
+	j.note(fmt.Sprintf("what %d pairs will show four times in five, %s:", first.Pairs, j.foretold))
 	for _, e := range j.expected {
 		if e.Unit != "bytes" && e.Name != "latency p99 ÷ p50" {
 			j.note("  " + expectationWords(e))
@@ -111,11 +116,8 @@ func (j *pairJudge) tellExpected() {
 	}
 }
 
-// expectationWords is "latency p50: worse by 5.7 % or more (4.1 to 9 %, by 4)".
+// expectationWords is "latency p50: worse by 5.7 % or more (4.1 % to 9 %, …)".
 func expectationWords(e compare.Expectation) string {
-	if e.Needs > 0 {
-		return fmt.Sprintf("%s: nothing by itself, that takes %d pairs with so many metrics", e.Name, e.Needs)
-	}
 	write := quantity.Percent
 	if e.Absolute && e.Unit != "ratio" {
 		write = quantity.Number

@@ -90,8 +90,9 @@ func TestABFindsASlowerSide(t *testing.T) {
 		}
 		return file
 	}
+	slow := side(20 * time.Millisecond)
 	code := Main([]string{
-		"ab", "--base", side(20 * time.Millisecond), "--new", side(100 * time.Millisecond),
+		"ab", "--base", slow, "--new", side(100 * time.Millisecond),
 		"--rate", "150/s", "--duration", "1s", "--pairs", "6", "--out", dir, "--quiet",
 	}, p.Process)
 	if code != exitNo {
@@ -110,8 +111,25 @@ func TestABFindsASlowerSide(t *testing.T) {
 	if err := json.Unmarshal(text, &comparison); err != nil {
 		t.Fatal(err)
 	}
+	// Told after four pairs, and of all that is compared.
+	if len(comparison.Expected) < 3 || comparison.Expected[0].From != 4 || comparison.Expected[0].Pairs != 6 {
+		t.Errorf("told beforehand: %+v", comparison.Expected)
+	}
 	if !comparison.Paired || len(comparison.Base) < 6 || !strings.HasSuffix(comparison.New[1].Dir, "002-new") {
 		t.Errorf("ab.json: %+v", comparison)
+	}
+	// Its pairs tell beforehand what the next ones will show.
+	next := newProcess(t, "")
+	next.Executable = os.Executable
+	foreseen := []string{"ab", "--base", slow, "--new", slow, "--rate", "150/s", "--duration", "1s", "--pairs", "12", "--max-time", "1ms", "--out", filepath.Join(t.TempDir(), "next"), "--foresee-by", dir}
+	_ = Main(foreseen, next.Process) // one pair, of which nothing is known
+	said := next.stderr.String()
+	told, began := strings.Index(said, "what 12 pairs will show four times in five, by the scatter of earlier runs"), strings.Index(said, "pair 1: base")
+	if told < 0 || began < told || !strings.Contains(said, "latency p50: worse by ") {
+		t.Errorf("not told before the first pair:\n%s", said)
+	}
+	if code := Main(append(foreseen, "--foresee-by", filepath.Join(dir, "001-base")), newProcess(t, "").Process); code != exitUsage {
+		t.Errorf("by one run: exit code %d, want %d", code, exitUsage)
 	}
 	// Its runs are runs like others.
 	again := newProcess(t, "")

@@ -167,7 +167,7 @@ func (a *app) try(ctx context.Context, o breakerOptions, report *breaker.Report,
 	var proxy experiment.Proxy
 	if target == nil {
 		var err error
-		if proxy, err = a.chooseProxy(ctx, scenarios.ProxyEnvoy, o.envoy, view); err != nil {
+		if proxy, err = a.chooseProxy(ctx, scenarios.ProxyEnvoy, o.envoy, view.Note); err != nil {
 			return err
 		}
 	}

@@ -80,7 +80,7 @@ func (a *app) keepLab(ctx context.Context, o driveOptions) error {
 	}
 	view := live.New(a.Stderr, live.Options{Now: time.Now})
 	options := experiment.Options{Scenario: scenario, Observer: view}
-	if options.Proxy, err = a.chooseProxy(ctx, scenario.Lab.Proxy, o.envoy, view); err != nil {
+	if options.Proxy, err = a.chooseProxy(ctx, scenario.Lab.Proxy, o.envoy, view.Note); err != nil {
 		return err
 	}
 	if options.StateDir, err = a.stateDir(); err != nil {

@@ -189,7 +189,7 @@ func (a *app) driveScenario(ctx context.Context, o driveOptions, scenario scenar
 		return err
 	}
 	if scenario.Lab != nil {
-		if options.Proxy, err = a.chooseProxy(ctx, scenario.Lab.Proxy, o.envoy, view); err != nil {
+		if options.Proxy, err = a.chooseProxy(ctx, scenario.Lab.Proxy, o.envoy, view.Note); err != nil {
 			return err
 		}
 	} else if !o.quiet {
@@ -226,9 +226,9 @@ func (a *app) loadScenario(name string) (scenarios.Scenario, error) {
 }
 
 // chooseProxy decides what the lab runs on and says so in the first line.
-func (a *app) chooseProxy(ctx context.Context, kind, path string, view *live.View) (experiment.Proxy, error) {
+func (a *app) chooseProxy(ctx context.Context, kind, path string, note func(string)) (experiment.Proxy, error) {
 	if kind == scenarios.ProxyEmbedded {
-		view.Note("proxies: the embedded stand-in, as asked; its figures are not Envoy's")
+		note("proxies: the embedded stand-in, as asked; its figures are not Envoy's")
 		return experiment.Proxy{Kind: scenarios.ProxyEmbedded}, nil
 	}
 	cache, err := a.cacheDir()
@@ -239,20 +239,20 @@ func (a *app) chooseProxy(ctx context.Context, kind, path string, view *live.Vie
 		Explicit: path, Environment: a.env("SAILPLAN_ENVOY"), CacheDir: cache, SearchPath: a.env("PATH"),
 	})
 	if errors.Is(err, lab.ErrNoEnvoy) {
-		view.Note("no Envoy found: installing " + lab.EnvoyRelease + " into " + cache + " (this does not count into the time)")
+		note("no Envoy found: installing " + lab.EnvoyRelease + " into " + cache + " (this does not count into the time)")
 		found.Source = "just installed"
 		found.Path, err = lab.InstallEnvoy(ctx, lab.Installation{CacheDir: cache, Environ: a.Environ()})
 	}
 	if err == nil {
 		var version string
 		if version, err = lab.EnvoyVersion(ctx, found.Path); err == nil {
-			view.Note("proxies: real Envoy " + version + " (" + found.Source + ")")
+			note("proxies: real Envoy " + version + " (" + found.Source + ")")
 			return experiment.Proxy{Kind: scenarios.ProxyEnvoy, EnvoyPath: found.Path}, nil
 		}
 	}
 	if kind == scenarios.ProxyEnvoy || path != "" || a.env("SAILPLAN_ENVOY") != "" || ctx.Err() != nil {
 		return experiment.Proxy{}, fmt.Errorf("real Envoy was asked for: %w", err)
 	}
-	view.Note("proxies: the embedded stand-in, its figures are not Envoy's (" + err.Error() + ")")
+	note("proxies: the embedded stand-in, its figures are not Envoy's (" + err.Error() + ")")
 	return experiment.Proxy{Kind: scenarios.ProxyEmbedded}, nil
 }

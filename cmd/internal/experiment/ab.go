@@ -33,6 +33,9 @@ type ABOptions struct {
 	Together bool
 	// More is asked before each pair, with how many there are; it returns false to end.
 	More func(pairs int) bool
+	// Begin is told before each run of which pair and side it is; of both at once with an
+	// empty side. Pairs count from 0.
+	Begin func(pair int, side string)
 	// Pair is told after each pair where its runs are.
 	Pair func(pair int, base, after string)
 }
@@ -66,6 +69,7 @@ func (o ABOptions) inTurns(ctx context.Context, pair int) (record.Ending, error)
 		// The same arrivals on both sides of a pair, others in the next one.
 		side.Options.Scenario.Seed += uint64(pair)
 		side.Options.Dir = pairDir(o.Dir, pair, side.Name)
+		o.Begin(pair, side.Name)
 		if ending, err := side.measure(ctx); err != nil || ending != record.EndedDone {
 			return ending, wrapSide(err, side.Name, pair)
 		}
@@ -81,6 +85,7 @@ func (o ABOptions) atOnce(ctx context.Context, pair int) (record.Ending, error) 
 	sides := [2]Side{o.Base, o.New}
 	var endings [2]record.Ending
 	var errs [2]error
+	o.Begin(pair, "")
 	first := make(chan int, len(sides)) // that did not come to its end
 	var running sync.WaitGroup
 	for i, side := range sides {
