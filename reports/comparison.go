@@ -59,8 +59,11 @@ func expectedSection(expected []compare.Expectation) Section {
 		Columns: []Column{{Title: "Metric"}, {Title: "Change", Right: true}, {Title: "By the scatter of", Right: true}},
 	}
 	for _, e := range expected {
-		change := fmt.Sprintf("none: that takes %d pairs", e.Needs)
-		if e.Needs == 0 {
+		change := "not known: they are all alike"
+		switch {
+		case e.Needs > 0:
+			change = fmt.Sprintf("none: that takes %d pairs", e.Needs)
+		case e.Detectable > 0:
 			change = fmt.Sprintf("%s (%s … %s)", expectedValue(e, e.Detectable), expectedValue(e, e.Low), expectedValue(e, e.High))
 		}
 		t.Rows = append(t.Rows, Row{Cells: []string{e.Name, change, strconv.Itoa(e.From)}})

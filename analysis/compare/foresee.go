@@ -53,6 +53,10 @@ func Foresee(all []Series, paired bool, pairs int, alpha float64) []Expectation 
 			out = append(out, e)
 			continue
 		}
+		if !(sd > 0) { // as of errors that did not occur; that tells nothing of when they do
+			out = append(out, e)
+			continue
+		}
 		on := scale{s.Metric, !s.Absolute}
 		at := func(sd float64) float64 { return math.Abs(on.change(on.limit() + sd*reach(pairs, part))) }
 		known := distuv.ChiSquared{K: float64(n - 1)}

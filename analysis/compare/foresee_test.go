@@ -125,7 +125,7 @@ func TestForeseeWhatCannotBe(t *testing.T) {
 		{"a value that is not there", Series{latency, append(many(1)[:3], math.NaN()), many(1)}, 12, 0, 0},
 		{"a ratio to 0", Series{latency, []float64{0, 1, 1, 1}, many(1)}, 12, 0, 0},
 		{"4 pairs at 5 % on one side", Series{latency, many(1), many(1)}, 4, 1, 5}, // 2⁻⁴ > 0.05 ≥ 2⁻⁵
-		{"5 pairs", Series{latency, many(1), many(1)}, 5, 1, 0},
+		{"5 pairs", Series{latency, many(1), []float64{1.01, 0.99, 1, 1}}, 5, 1, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := Foresee([]Series{test.series}, true, test.pairs, Alpha)
@@ -138,7 +138,7 @@ func TestForeseeWhatCannotBe(t *testing.T) {
 		t.Errorf("an interval takes %d pairs", n)
 	}
 	errors := Series{Metric{Name: "error ratio", Margin: 0.001, Absolute: true}, make([]float64, 4), make([]float64, 4)}
-	if got := Foresee([]Series{errors}, true, 12, Alpha)[0]; got.Detectable != 0.001 || got.High != 0.001 {
-		t.Errorf("without scatter it is the margin, not %+v", got)
+	if got := Foresee([]Series{errors}, true, 12, Alpha)[0]; got.Detectable != 0 || got.Needs != 0 || got.From != 4 {
+		t.Errorf("without scatter nothing is known, and it says %+v", got)
 	}
 }

@@ -93,7 +93,7 @@ func TestABOfTwoEnvoys(t *testing.T) {
 	if got := c.wait(); got != 0 && got != 4 { // a pair says little
 		t.Fatalf("exit code: got %d: %s", got, c.stderr.String())
 	}
-	for _, want := range []string{"base: proxies: real Envoy", "new: proxies: real Envoy", "pair 1: base", "pair 1: new"} {
+	for _, want := range []string{"base: proxies: real Envoy", "(--base-envoy)", "(--new-envoy)", "pair 1: base", "pair 1: new"} {
 		if !strings.Contains(c.stderr.String(), want) {
 			t.Errorf("no %q while it goes:\n%s", want, c.stderr.String())
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -193,7 +194,10 @@ func (a *app) side(c *cobra.Command, o abOptions, name, what, envoy, start strin
 		return side, err
 	}
 	if scenario.Lab != nil {
-		side.Options.Proxy, err = a.chooseProxy(c.Context(), scenario.Lab.Proxy, envoy, func(message string) { view.Note(name + ": " + message) })
+		side.Options.Proxy, err = a.chooseProxy(c.Context(), scenario.Lab.Proxy, envoy, func(message string) {
+			// Each side has a flag of its own for what is --envoy elsewhere.
+			view.Note(name + ": " + strings.Replace(message, "(--envoy)", "(--"+name+"-envoy)", 1))
+		})
 	} else if envoy != "" {
 		return side, usage(fmt.Errorf("--%s-envoy is about a lab, but that side is a target", name))
 	}

@@ -110,7 +110,7 @@ func (j *pairJudge) tellExpected() {
 	}
 	j.note(fmt.Sprintf("what %d pairs will show four times in five, %s:", first.Pairs, j.foretold))
 	for _, e := range j.expected {
-		if e.Unit != "bytes" && e.Name != "latency p99 ÷ p50" {
+		if e.Detectable > 0 && e.Unit != "bytes" && e.Name != "latency p99 ÷ p50" {
 			j.note("  " + expectationWords(e))
 		}
 	}
@@ -122,9 +122,6 @@ func expectationWords(e compare.Expectation) string {
 	if e.Absolute && e.Unit != "ratio" {
 		write = quantity.Number
 	}
-	text := fmt.Sprintf("%s: worse by %s or more", e.Name, write(e.Detectable))
-	if e.Low < e.High {
-		text += fmt.Sprintf(" (%s to %s, since %d tell no more of the scatter)", write(e.Low), write(e.High), e.From)
-	}
-	return text
+	return fmt.Sprintf("%s: worse by %s or more (%s to %s, since %d tell no more of the scatter)",
+		e.Name, write(e.Detectable), write(e.Low), write(e.High), e.From)
 }
