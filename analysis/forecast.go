@@ -223,6 +223,10 @@ func upstreamTimes(phases []examined) []float64 {
 	return out
 }
 
+// mostThreads is more than any proxy has: a record can say anything, and each thread
+// that it names is simulated.
+const mostThreads = 1024
+
 // calibrate finds out what a component costs.
 func (s *forecaster) calibrate(c record.Component) {
 	cpuLimit, _ := limitsOf(s.rec, c)
@@ -230,6 +234,7 @@ func (s *forecaster) calibrate(c record.Component) {
 	if server.Threads <= 0 {
 		server.Threads = max(s.rec.Host.CPUs, 1)
 	}
+	server.Threads = min(server.Threads, mostThreads)
 	prior, crowded := proxy.EnvoyPrior(), proxy.CrowdedPrior()
 	if c.Role == scenarios.RoleService {
 		prior, crowded = proxy.TestServicePrior(), proxy.TestServicePrior()
