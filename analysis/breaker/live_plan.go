@@ -13,7 +13,15 @@ import (
 type Live struct {
 	MaxRate float64 // requests a second, at most
 	Seconds float64 // that each trial sends
+	// Envoys is how many clients' Envoys share what is sent, each with limits of its own;
+	// 0: one. All of their counters are read.
+	Envoys int
+	// Every is how far looks at the counters lie apart; 0: a trial has enough of them.
+	Every time.Duration
 }
+
+// envoys is the number of clients' Envoys.
+func (l Live) envoys() float64 { return float64(max(1, l.Envoys)) }
 
 // Rates and lengths of what is sent to a running system.
 const (
@@ -24,6 +32,8 @@ const (
 	fewShed     = 0.01 // of the requests, by arrivals that came close together
 	mostIdle    = 30 * time.Second
 	liveTimeout = 15 * time.Second
+	looksWanted = 4 // in a step, so that two at least are whole
+	leastLooks  = 2
 )
 
 // Base is the step by which a running system is met: how long an answer takes at a
@@ -91,9 +101,9 @@ func (p livePlan) calm() float64 {
 	return math.Min(p.MaxRate, liveShare*p.limit/p.latency.Seconds())
 }
 
-// length is how long a step sends.
+// length is how long a step sends: some looks have to lie within it.
 func (p livePlan) length() time.Duration {
-	return max(seconds(p.Seconds/2), 20*p.latency)
+	return max(seconds(p.Seconds/2), 20*p.latency, looksWanted*p.Every)
 }
 
 // Untried are the fields whose trial takes a fault in the service, or its own pods.
@@ -124,32 +134,42 @@ func (p livePlan) requests() []Trial {
 	if !isSet(value) {
 		return nil
 	}
-	over := math.Max(overShare*limit, limit+5)
+	over := math.Max(overShare*limit, limit+5) * p.envoys()
 	needed := over / p.latency.Seconds()
-	under := liveShare * limit / p.latency.Seconds()
+	under := liveShare * limit * p.envoys() / p.latency.Seconds()
 	t := Trial{
 		Name: "http2MaxRequests of a client", Field: fieldRequests, Side: Client, Limit: value.Value,
 		Expected: fmt.Sprintf("one client may have %d requests in flight; what comes beyond is shed at once with 503, and the rest is answered as ever", value.Value),
 	}
 	if needed > p.MaxRate {
-		t.Impossible = fmt.Sprintf("an answer takes %s, so exceeding %.0f in flight takes %.0f/s, and --max-rate allows %.0f/s; a request that the service answers more slowly needs less", short(p.latency.Round(time.Millisecond)), limit, math.Ceil(needed), p.MaxRate)
+		t.Impossible = fmt.Sprintf("an answer takes %s, so exceeding %.0f in flight%s takes %.0f/s, and --max-rate allows %.0f/s; a request that the service answers more slowly needs less", short(p.latency.Round(time.Millisecond)), limit, p.ofEach(), math.Ceil(needed), p.MaxRate)
 	}
 	t.Parts = []Part{{Steps: []Step{
-		{Name: "under the limit", Load: p.load(under, limit), For: p.length()},
+		{Name: "under the limit", Load: p.load(under, limit*p.envoys()), For: p.length()},
 		{Name: "over the limit", Load: p.load(needed, 2*over), For: p.length()},
 	}}}
 	t.judge = func(facts []Facts) outcome { return p.judgeRequests(facts[0], facts[1]) }
 	return []Trial{t}
 }
 
+// ofEach says that a number is of each of several Envoys.
+func (p livePlan) ofEach() string {
+	if p.Envoys < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" at each of %d Envoys", p.Envoys)
+}
+
 func (p livePlan) judgeRequests(under, over Facts) outcome {
 	limit, base := p.limit, p.base
-	inFlight := func(at Point) float64 { return at.InFlight }
+	inFlight := func(at Point) float64 { return at.Client }
 	tolerance := p.tolerance(limit)
 	shed, most, told := over.shed(Client), peak(over, inFlight), over.Errors[classOverflow]
-	observed := fmt.Sprintf("under the limit %.0f of %d shed, with at most %.0f in flight; over it %.0f of %d, with at most %.0f", under.shed(Client), under.Sent, peak(under, inFlight), shed, over.Sent, most)
+	observed := fmt.Sprintf("under the limit %.0f of %d shed, with at most %.0f in flight%s; over it %.0f of %d, with at most %.0f", under.shed(Client), under.Sent, peak(under, inFlight), p.ofEach(), shed, over.Sent, most)
 	slow := max(2*base.quantile(0.99), base.quantile(0.99)+100*time.Millisecond)
 	switch {
+	case len(under.Points) < leastLooks || len(over.Points) < leastLooks:
+		return unmeasured(observed, "the counters were seen %d and %d times only", len(under.Points), len(over.Points))
 	case under.shed(Client) > 0 && (peak(under, inFlight) >= limit-tolerance || under.shed(Client) <= fewShed*float64(under.Sent)):
 		return unmeasured(observed, "at half of the limit it was reached already: by slower answers, by requests that came close together, or by other callers")
 	case under.shed(Client) > 0:
@@ -159,7 +179,7 @@ func (p livePlan) judgeRequests(under, over Facts) outcome {
 	case most > limit+tolerance:
 		return failed(observed, "more were in flight than the limit and %.0f for the threads allow", tolerance)
 	case float64(told) > shed+math.Max(2, 0.02*shed):
-		return unmeasured(observed, "callers saw %d answers of an overflowing breaker, of which this Envoy counted %.0f: another replica sheds, whose --admin is not given, or the service's own sidecar, at which the pool holds too", told, shed)
+		return unmeasured(observed, "callers saw %d answers of an overflowing breaker, of which %.0f were counted: another replica sheds, whose counters are not read, or the service's own sidecar, at which the pool holds too", told, shed)
 	case shed == 0 && most <= limit:
 		return unmeasured(observed, "the limit was not exceeded: answers came sooner than when they were measured")
 	case shed == 0:
@@ -232,7 +252,8 @@ func (p livePlan) idle() []Trial {
 	}}}
 	t.judge = func(facts []Facts) outcome {
 		idle, again := facts[1], facts[2]
-		closed := idle.Client["upstream_cx_idle_timeout"]
+		// Where looks lie far apart, connections end before the last one of the first step.
+		closed := facts[0].Client["upstream_cx_idle_timeout"] + idle.Client["upstream_cx_idle_timeout"]
 		observed := fmt.Sprintf("%.0f connections were closed as idle, %.0f stayed; then %d of %d answered", closed, idle.Last["upstream_cx_active"], again.Good, again.Sent)
 		switch {
 		case idle.Client["upstream_rq_total"] > 0:
@@ -270,7 +291,7 @@ func (p livePlan) atPeak() []Trial {
 		case f.shed(Client) > 0:
 			return failed(observed, "the breaker trips at a load that is normal")
 		case told > 0:
-			return failed(observed, "callers saw %d answers of an overflowing breaker that this Envoy did not count: another replica sheds, or the service's own sidecar", told)
+			return failed(observed, "callers saw %d answers of an overflowing breaker that were not counted: another replica sheds, whose counters are not read, or the service's own sidecar", told)
 		case f.otherErrors() > 0:
 			return failed(observed, "requests went wrong: %v", f.Errors)
 		}

@@ -12,7 +12,7 @@ import (
 
 // liveFacts are those of a step with the counters of the client's Envoy.
 func liveFacts(sent, good int64, latency time.Duration, inFlight float64, client map[string]float64, errors map[string]int64) Facts {
-	f := Facts{Sent: sent, Answered: sent, Good: good, Errors: errors, Client: client, Last: map[string]float64{}, Latency: record.NewHistogram(), Points: []Point{{InFlight: inFlight}}}
+	f := Facts{Sent: sent, Answered: sent, Good: good, Errors: errors, Client: client, Last: map[string]float64{}, Latency: record.NewHistogram(), Points: []Point{{InFlight: inFlight, Client: inFlight}, {InFlight: inFlight, Client: inFlight}}}
 	for range good {
 		_ = f.Latency.RecordValue(int64(latency))
 	}
@@ -92,6 +92,35 @@ func TestLiveRequestsTrial(t *testing.T) {
 				t.Errorf("got %s, observed %q, because %q, want %s because %q", got.Verdict, got.Observed, got.Reason, test.want, test.because)
 			}
 		})
+	}
+}
+
+// TestLiveOfSeveralEnvoys: each has limits of its own, and all are exceeded by their
+// number times what exceeds one. Where looks are a quarter of a minute apart, as scrapes
+// often are, steps last long enough for some of them.
+func TestLiveOfSeveralEnvoys(t *testing.T) {
+	base := liveFacts(100, 100, 100*time.Millisecond, 3, counting(100), nil)
+	l := Live{MaxRate: 900, Seconds: 10, Envoys: 3, Every: 15 * time.Second}
+	trial := liveSetup().PlanLive(l, base)[0]
+	under, over := trial.Parts[0].Steps[0], trial.Parts[0].Steps[1]
+	if math.Abs(under.Load.Rate-300) > 3 || math.Abs(over.Load.Rate-900) > 9 || under.For < time.Minute || over.For < time.Minute {
+		t.Errorf("got %.0f/s for %s and %.0f/s for %s, want 300/s and 900/s for a minute", under.Load.Rate, under.For, over.Load.Rate, over.For)
+	}
+	l.MaxRate = 800
+	if why := liveSetup().PlanLive(l, base)[0].Impossible; !strings.Contains(why, "20 in flight at each of 3 Envoys takes 900/s") {
+		t.Errorf("at most 800/s: got %q", why)
+	}
+	calm, shed := liveFacts(500, 500, 100*time.Millisecond, 11, nil, nil), map[string]float64{"upstream_rq_active_overflow": 500}
+	over3 := liveFacts(1500, 1000, 100*time.Millisecond, 60, shed, map[string]int64{classOverflow: 500})
+	for i := range over3.Points {
+		over3.Points[i].Client = 20 // 60 at all of them together
+	}
+	if got := trial.Judge([]Facts{calm, over3}, 10); got.Verdict != Pass {
+		t.Errorf("20 at each of three: got %s, %s", got.Verdict, got.Reason)
+	}
+	over3.Points = over3.Points[:1]
+	if got := trial.Judge([]Facts{calm, over3}, 10); got.Verdict != NotMeasurable || !strings.Contains(got.Reason, "2 and 1 times only") {
+		t.Errorf("seen once: got %s, %s", got.Verdict, got.Reason)
 	}
 }
 

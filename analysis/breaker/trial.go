@@ -119,6 +119,7 @@ type RateAt struct {
 type Point struct {
 	Seconds     float64 `json:"seconds"` // since the start of the trial
 	InFlight    float64 `json:"inFlight"`
+	Client      float64 `json:"client"` // in flight at the busiest client's Envoy
 	Pending     float64 `json:"pending"`
 	Connections float64 `json:"connections"`
 	Shed        float64 `json:"shed"`    // by limits

@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sailplan-io/sailplan/scenarios/mesh"
 )
@@ -156,5 +158,60 @@ func TestBreakerExceedsTheLimitsOfARunningSystem(t *testing.T) {
 				t.Errorf("got %d trials and %d settings, of which differ %q; want %d, at least 18, %q", made, live, differ, len(test.trials), test.differ)
 			}
 		})
+	}
+}
+
+// The counters of a running system are read from a Prometheus that scrapes its Envoy.
+func TestBreakerReadsCountersFromPrometheus(t *testing.T) {
+	program, err := exec.LookPath("prometheus")
+	if err != nil {
+		if required("prometheus") {
+			t.Fatal(err)
+		}
+		t.Skipf("skipped: no Prometheus: %v", err)
+	}
+	// A calm load suffices where a limit is low.
+	rule := strings.NewReplacer("http2MaxRequests: 20", "http2MaxRequests: 10", "maxRequestsPerConnection: 50", "maxRequestsPerConnection: 20").Replace(limitedRule)
+	running := start(t, map[string]string{"lab.yaml": limitedLab, "rule.yaml": rule}, "lab", "lab.yaml", "--envoy", envoy(t))
+	running.until("the lab is up", func() bool { return strings.Contains(running.stdout.String(), "Ctrl-C ends it") })
+	said := regexp.MustCompile(`load goes to +(\S+)[^\n]*\ngateway +0 +pid \d+ +http://(\S+)`).FindStringSubmatch(running.stdout.String())
+	if said == nil {
+		t.Fatalf("the lab does not say where it is: %s", running.stdout.String())
+	}
+	const every = 300 * time.Millisecond
+	o := observed{prometheus: scrapeEvery(t, program, every, map[string]string{"envoy": said[2] + "/stats/prometheus"})}
+	running.until("Prometheus had scraped the gateway", func() bool {
+		return len(o.raw(t, `envoy_cluster_upstream_rq_total{pod="gateway-0"}`, time.Minute)) > 1
+	})
+	c := start(t, map[string]string{"dr.yaml": rule}, "breaker", "-f", "dr.yaml", "--target", said[1], "--prometheus", o.prometheus,
+		"--prometheus-labels", `pod="gateway-0"`, "--max-rate", "400/s", "--concurrency", "1", "--duration", "4s", "--out", "out", "--quiet")
+	if got := c.wait(); got != 0 {
+		t.Errorf("exit code: got %d, want 0: %s%s", got, c.stderr.String(), c.stdout.String())
+	}
+	report := readJSON[struct {
+		Notes  []string
+		Trials []struct {
+			Name, Verdict, Observed, Reason string
+			Timeline                        []struct{ Seconds, InFlight float64 }
+		}
+	}](t, filepath.Join(c.dir, "out", "breaker.json"))
+	var made []string
+	for _, trial := range report.Trials {
+		made = append(made, trial.Name)
+		if trial.Verdict != "pass" {
+			t.Errorf("%s: got %s, observed %q, because %q", trial.Name, trial.Verdict, trial.Observed, trial.Reason)
+		}
+		for i, point := range trial.Timeline {
+			// Looks are scrapes.
+			if i > 0 && point.Seconds-trial.Timeline[i-1].Seconds < 0.9*every.Seconds() {
+				t.Errorf("%s: looks at %g s and %g s", trial.Name, trial.Timeline[i-1].Seconds, point.Seconds)
+			}
+		}
+	}
+	if want := []string{"http2MaxRequests of a client", "maxRequestsPerConnection", "idleTimeout"}; !slices.Equal(made, want) {
+		t.Errorf("got the trials %q, want %q, and no settings, which Prometheus does not know", made, want)
+	}
+	if notes := strings.Join(report.Notes, "\n"); !strings.Contains(notes, "the counters are those of cluster outbound|80||service.lab.svc.cluster.local of gateway-0, which Prometheus") {
+		t.Errorf("the notes do not say what was read: %q", notes)
 	}
 }

@@ -145,12 +145,18 @@ func groupUsage(folder string) float64 {
 	return 0
 }
 
-// scrape starts a Prometheus that scrapes the addresses, with paths, by the names
-// of their jobs, and returns its base URL.
+// scrape starts a Prometheus that scrapes the addresses once a second.
 func scrape(t *testing.T, program string, jobs map[string]string) string {
 	t.Helper()
+	return scrapeEvery(t, program, time.Second, jobs)
+}
+
+// scrapeEvery starts a Prometheus that scrapes the addresses, with paths, by the names
+// of their jobs, and returns its base URL.
+func scrapeEvery(t *testing.T, program string, every time.Duration, jobs map[string]string) string {
+	t.Helper()
 	dir := t.TempDir()
-	config := "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"
+	config := fmt.Sprintf("global: {scrape_interval: %[1]dms, scrape_timeout: %[1]dms}\nscrape_configs:\n", every.Milliseconds())
 	for job, at := range jobs {
 		address, path, _ := strings.Cut(at, "/")
 		config += fmt.Sprintf("  - job_name: %s\n    metrics_path: /%s\n    static_configs: [{targets: [%q], labels: {pod: gateway-0}}]\n", job, path, address)

@@ -17,9 +17,9 @@ import (
 // Counters reads all counters and gauges of one upstream cluster of an Envoy, for
 // trials that look at one mechanism; a Sampler reads the few that every run needs.
 type Counters struct {
-	url    string
-	prefix string
-	client *http.Client
+	url     string
+	cluster string
+	client  *http.Client
 }
 
 // NewCounters prepares to read the statistics of a target's Cluster at its
@@ -29,13 +29,27 @@ func NewCounters(target Target) (*Counters, error) {
 	if err != nil || base.Host == "" {
 		return nil, fmt.Errorf("admin URL %q is not a URL with a host", target.AdminURL)
 	}
-	prefix := "cluster." + target.Cluster + "."
 	stats := base.JoinPath("stats")
-	stats.RawQuery = url.Values{"format": {"json"}, "filter": {"^" + regexp.QuoteMeta(prefix)}}.Encode()
+	filter := "^" + regexp.QuoteMeta(clusterPrefix+target.Cluster) + string(statEnd) + `?\.`
+	stats.RawQuery = url.Values{"format": {"json"}, "filter": {filter}}.Encode()
 	return &Counters{
-		url: stats.String(), prefix: prefix,
+		url: stats.String(), cluster: target.Cluster,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: leastAdminTimeout},
 	}, nil
+}
+
+const (
+	clusterPrefix = "cluster."
+	// statEnd is what newer Istio writes behind the name of a cluster in statistics.
+	statEnd = ';'
+)
+
+// ofCluster returns what follows the name of a cluster in the name of a statistic.
+func ofCluster(name, cluster string) (rest string, is bool) {
+	rest, isCluster := strings.CutPrefix(name, clusterPrefix)
+	rest, is = strings.CutPrefix(rest, cluster)
+	rest, ends := strings.CutPrefix(strings.TrimPrefix(rest, string(statEnd)), ".")
+	return rest, isCluster && is && ends
 }
 
 // Close lets the connection go.
@@ -62,18 +76,18 @@ func (c *Counters) Read(ctx context.Context) (map[string]float64, time.Time, err
 	if response.StatusCode != http.StatusOK {
 		return nil, at, fmt.Errorf("the admin endpoint answered %s", response.Status)
 	}
-	values, err := parseCounters(body, c.prefix)
+	values, err := parseCounters(body, c.cluster)
 	return values, at, err
 }
 
-func parseCounters(body []byte, prefix string) (map[string]float64, error) {
+func parseCounters(body []byte, cluster string) (map[string]float64, error) {
 	var answer statsAnswer
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, fmt.Errorf("not the JSON of statistics: %w", err)
 	}
 	values := make(map[string]float64, len(answer.Stats))
 	for _, entry := range answer.Stats {
-		name, ours := strings.CutPrefix(entry.Name, prefix)
+		name, ours := ofCluster(entry.Name, cluster)
 		if !ours || entry.Value == nil {
 			continue
 		}

@@ -8,7 +8,7 @@ func FuzzParseCounters(f *testing.F) {
 	f.Add([]byte(`{"stats":[{"name":"cluster.a.n","value":1e999},{"name":null}]}`))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		values, err := parseCounters(text, "cluster.a.")
+		values, err := parseCounters(text, "a")
 		if err != nil && values != nil {
 			t.Errorf("got %v with an error", values)
 		}

@@ -187,12 +187,12 @@ func wanted(name string, target Target) bool {
 		}
 		return !strings.HasPrefix(rest, "admin.") && !strings.HasPrefix(rest, "agent.")
 	}
-	rest, isCluster := strings.CutPrefix(name, "cluster.")
+	rest, isCluster := strings.CutPrefix(name, clusterPrefix)
 	if !isCluster {
 		return false
 	}
 	if target.Cluster != "" {
-		after, found := strings.CutPrefix(rest, target.Cluster+".")
+		after, found := ofCluster(name, target.Cluster)
 		return found && (strings.HasPrefix(after, "upstream_") || strings.HasPrefix(after, "outlier_detection."))
 	}
 	for _, own := range []string{"xds-grpc", "sds-grpc", "prometheus_stats", "agent", "zipkin"} {

@@ -12,6 +12,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/config/metrics/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -153,6 +154,12 @@ func (b *configBuilder) bootstrap(node string, listener *listenerv3.Listener, cl
 	return &bootstrapv3.Bootstrap{
 		Node:  &corev3.Node{Id: node, Cluster: "lab"},
 		Admin: &bootstrapv3.Admin{Address: loopback(0)},
+		// Istio's own, beside Envoy's: the label has the whole name of a cluster, and
+		// Envoy's ends at the first dot of the host.
+		StatsConfig: &metricsv3.StatsConfig{StatsTags: []*metricsv3.TagSpecifier{{
+			TagName:  "cluster_name",
+			TagValue: &metricsv3.TagSpecifier_Regex{Regex: `^cluster\.((.+?(\..+?\.svc\.cluster\.local)?)\.)`},
+		}}},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
 			Listeners: []*listenerv3.Listener{listener},
 			Clusters:  []*clusterv3.Cluster{cluster},

@@ -37,6 +37,8 @@ type breakerOptions struct {
 	clients        int
 	capacity       string
 	target, admin  string
+	prometheus     string
+	labels         string
 	cluster        string
 	maxRate        string
 	duration       time.Duration
@@ -71,7 +73,8 @@ breaker.json.
 
 With --target the same policy is held against a running system: its limits, as Envoy's
 admin endpoint has them, are compared with the files, and load within --max-rate shows
-whether anything is shed below them. No fault is made there.
+whether anything is shed below them, by the counters of --admin, or of all replicas of a
+gateway by --prometheus. No fault is made there.
 
 With --peak the settings are judged too: whether they trip in normal operation, how many
 errors a bad endpoint costs until it is out, whether the others then carry the load, and
@@ -84,6 +87,7 @@ cannot be used.`,
   sailplan breaker -f destination-rule.yaml --print-effective
   sailplan breaker -f destination-rule.yaml --peak 500/s --answer-time 80ms --clients 2
   sailplan breaker -f destination-rule.yaml --target http://127.0.0.1:8080/ --admin http://127.0.0.1:15000 --max-rate 200/s
+  sailplan breaker -f destination-rule.yaml --target https://shop.example/ --prometheus http://127.0.0.1:9090 --prometheus-labels 'namespace="istio-system",pod=~"gateway-.*"' --max-rate 200/s
   sailplan breaker -f destination-rule.yaml --only outlier --endpoints 5
   sailplan breaker -f destination-rule.yaml --fast --json - --junit breaker.xml`,
 		Args: args(cobra.NoArgs),
@@ -104,6 +108,8 @@ cannot be used.`,
 	f.StringVar(&o.capacity, "endpoint-capacity", "", "`RATE` that one endpoint carries, if it is known")
 	f.StringVar(&o.target, "target", "", "make the trials that need no fault on a running system at this `URL`, and compare its limits with the files")
 	f.StringVar(&o.admin, "admin", "", "`URL` of the admin endpoint of the Envoy through which --target is reached")
+	f.StringVar(&o.prometheus, "prometheus", "", "`URL` of a Prometheus that scrapes the Envoys through which --target is reached: their counters are read there")
+	f.StringVar(&o.labels, "prometheus-labels", "", "`LABELS` that pick these Envoys, all replicas, for instance 'namespace=\"istio-system\",pod=~\"gateway-.*\"' (default: the only one that has the destination's cluster)")
 	f.StringVar(&o.cluster, "cluster", "", "name of the destination's cluster in that Envoy (default: the one that Istio names by host, subset and port)")
 	f.StringVar(&o.maxRate, "max-rate", "", "never send faster to --target")
 	f.DurationVar(&o.duration, "duration", 20*time.Second, "how long --target gets load for each trial")
@@ -137,21 +143,21 @@ func (a *app) breaker(ctx context.Context, o breakerOptions) error {
 	if o.printEffective {
 		return a.tellDocument(reports.Effective(d.report), d.report, o.outputOptions, "", s, false)
 	}
-	var target *experiment.BreakerTarget
-	plan := breaker.Plan
+	system := running{plan: breaker.Plan}
 	if o.target != "" {
-		if target, plan, err = a.liveTarget(ctx, o, &d); err != nil {
+		if system, err = a.liveTarget(ctx, o, &d); err != nil {
 			return err
 		}
+		defer system.close()
 	}
-	trials, err := breaker.Select(plan(d.setup), o.only)
+	trials, err := breaker.Select(system.plan(d.setup), o.only)
 	if err != nil {
 		return usage(fmt.Errorf("--only: %w", err))
 	}
 	tty, width := terminalOf(s.progress)
 	view := live.New(s.progress, live.Options{Terminal: tty, Width: width, Quiet: o.quiet, Now: time.Now})
 	defer view.Close()
-	runErr := a.try(ctx, o, &d.report, trials, target, view)
+	runErr := a.try(ctx, o, &d.report, trials, system.target, view)
 	view.Close()
 	if runErr != nil && len(d.report.Trials) == 0 {
 		return runErr

@@ -43,6 +43,8 @@ func TestBreakerWrongUse(t *testing.T) {
 		"no such trial":      {breakerRule, []string{"--only", "nonsense"}, "calls for no trial"},
 		"too many":           {breakerRule, []string{"--endpoints", "1000"}, "--endpoints 1000"},
 		"no protocol":        {breakerRule, []string{"--protocol", "spdy"}, "http1 or http2"},
+		"no counters":        {breakerRule, []string{"--target", "http://127.0.0.1:1/", "--max-rate", "9/s"}, "--prometheus a Prometheus"},
+		"labels of nothing":  {breakerRule, []string{"--target", "http://127.0.0.1:1/", "--admin", "http://127.0.0.1:1", "--max-rate", "9/s", "--prometheus-labels", "a=\"b\""}, "--prometheus does not name one"},
 		"no rate":            {breakerRule, []string{"--peak", "much"}, "--peak"},
 		"a port that is tcp": {breakerRule + "---\napiVersion: v1\nkind: Service\nmetadata: {name: reviews, namespace: prod}\nspec: {selector: {app: r}, ports: [{name: tcp-db, port: 80}]}\n", nil, "hold for HTTP only"},
 	} {

@@ -21,6 +21,7 @@ type bench struct {
 	spec    breaker.Bench
 	seed    uint64
 	readers readers
+	last    readout // at the end of the step before, of a running system
 }
 
 // openBench starts the lab that a bench describes.
@@ -59,6 +60,10 @@ func openBench(ctx context.Context, o BreakerOptions, spec breaker.Bench) (_ *be
 // openTarget makes a bench of a running system.
 func openTarget(o BreakerOptions) (*bench, error) {
 	b := &bench{plan: o.Target.Plan, seed: o.Seed}
+	if o.Target.Series != nil {
+		b.readers = readers{series: o.Target.Series}
+		return b, nil
+	}
 	var err error
 	b.readers, err = newReaders([]lab.Member{{Component: lab.ComponentGateway, AdminURL: o.Target.AdminURL, Cluster: o.Target.Cluster}})
 	b.readers.every = lookAtTarget
@@ -117,6 +122,7 @@ func (b *bench) run(ctx context.Context, steps []breaker.Step) ([]breaker.Facts,
 	if err != nil {
 		return nil, err
 	}
+	b.last = first
 	var all []breaker.Facts
 	for _, step := range steps {
 		facts, err := b.step(ctx, step, first, begin)
@@ -148,9 +154,11 @@ func (b *bench) step(ctx context.Context, step breaker.Step, first readout, begi
 	if err != nil {
 		return facts, err
 	}
-	before, err := b.readers.read(ctx)
-	if err != nil {
-		return facts, err
+	before := b.last
+	if b.lab != nil { // whose faults have just changed
+		if before, err = b.readers.read(ctx); err != nil {
+			return facts, err
+		}
 	}
 	stepping, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -250,7 +258,7 @@ func (b *bench) conclude(ctx context.Context, facts *breaker.Facts, before reado
 		return err
 	}
 	facts.Client, facts.Server, facts.CPU = after.clients.since(before.clients), after.servers.since(before.servers), after.cpu.since(before.cpu)
-	facts.Last = after.clients
+	facts.Last, b.last = after.clients, after
 	now, err := b.states(ctx)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis/breaker"
+	"github.com/sailplan-io/sailplan/loadgen/sampler"
 	"github.com/sailplan-io/sailplan/scenarios"
 )
 
@@ -25,10 +26,13 @@ type BreakerOptions struct {
 	Done func(breaker.Result)
 }
 
-// BreakerTarget is a running system, and where its client's Envoy shows its counters.
+// BreakerTarget is a running system, and where its clients' Envoys show their counters.
 type BreakerTarget struct {
 	Plan              scenarios.Plan // endpoint, requests and guards
-	AdminURL, Cluster string
+	AdminURL, Cluster string         // of one Envoy; not used with Series
+	// Series are the counters in a Prometheus, of all Envoys through which the target is
+	// reached; nil: those of the admin endpoint. They are left open.
+	Series *sampler.ClusterSeries
 }
 
 // Meet makes one step on the running system before there is a plan for it.

@@ -41,7 +41,9 @@ func (v values) add(more map[string]float64) {
 type readout struct {
 	clients, servers values // all of a kind together
 	cpu              values // seconds by component
-	busiest          float64
+	// client and server are what is in flight at the busiest of each kind.
+	client, server float64
+	at             time.Time
 }
 
 // readers read the proxies of a bench.
@@ -49,6 +51,9 @@ type readers struct {
 	clients, servers []*sampler.Counters
 	members          []lab.Member
 	every            time.Duration // that they are looked at; 0: lookEvery
+	// series are the clients of a running system as a Prometheus scrapes them, in place
+	// of all others. A look then lasts until the next scrape.
+	series *sampler.ClusterSeries
 }
 
 func newReaders(members []lab.Member) (readers, error) {
@@ -98,12 +103,27 @@ func (r *readers) read(ctx context.Context) (readout, error) {
 
 func (r *readers) look(ctx context.Context) (readout, error) {
 	out := readout{clients: values{}, servers: values{}, cpu: values{}}
-	for _, c := range r.clients {
-		found, _, err := c.Read(ctx)
+	client := func(found values) {
+		out.clients.add(found)
+		out.client = max(out.client, found["upstream_rq_active"])
+	}
+	if r.series != nil {
+		all, at, err := r.series.Read(ctx)
 		if err != nil {
 			return out, err
 		}
-		out.clients.add(found)
+		out.at = at
+		for _, found := range all {
+			client(found)
+		}
+	}
+	for _, c := range r.clients {
+		found, at, err := c.Read(ctx)
+		if err != nil {
+			return out, err
+		}
+		out.at = at
+		client(found)
 	}
 	for _, c := range r.servers {
 		found, _, err := c.Read(ctx)
@@ -111,7 +131,7 @@ func (r *readers) look(ctx context.Context) (readout, error) {
 			return out, err
 		}
 		out.servers.add(found)
-		out.busiest = max(out.busiest, found["upstream_rq_active"])
+		out.server = max(out.server, found["upstream_rq_active"])
 	}
 	return out, nil
 }
@@ -128,7 +148,7 @@ func (r *readers) watch(ctx context.Context, first readout, begin time.Time, fou
 		case err != nil:
 			unread++
 		default:
-			points = append(points, pointOf(now, first, time.Since(begin)))
+			points = append(points, pointOf(now, first, now.at.Sub(begin)))
 			found(points[len(points)-1])
 		}
 		select {
@@ -146,6 +166,7 @@ func pointOf(now, first readout, at time.Duration) breaker.Point {
 	return breaker.Point{
 		Seconds:     at.Seconds(),
 		InFlight:    gauges["upstream_rq_active"],
+		Client:      now.client,
 		Pending:     gauges["upstream_rq_pending_active"],
 		Connections: gauges["upstream_cx_active"],
 		Shed:        rose["upstream_rq_active_overflow"] + rose["upstream_rq_pending_overflow"],
@@ -155,7 +176,7 @@ func pointOf(now, first readout, at time.Duration) breaker.Point {
 		Ejected:     gauges["outlier_detection.ejections_active"],
 		Ejections:   rose["outlier_detection.ejections_enforced_total"],
 		Overflows:   rose["outlier_detection.ejections_overflow"],
-		Server:      now.busiest,
+		Server:      now.server,
 		ServerShed:  served["upstream_rq_active_overflow"] + served["upstream_rq_pending_overflow"],
 	}
 }
