@@ -1,18 +1,21 @@
 package mesh
 
 import (
+	"errors"
+	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sailplan-io/sailplan/scenarios"
 )
 
-// meshConfigs returns the mesh's configurations among objects, as IstioOperator and
-// the values of istiod's chart hold them.
-func meshConfigs(objects []Object) []block {
-	var found []block
+// meshConfigs returns the mesh's configurations among objects, as IstioOperator, the
+// values of istiod's chart, and the ConfigMap that istiod reads hold them; the notes say
+// which could not be read.
+func meshConfigs(objects []Object) (found []block, notes []string) {
 	add := func(o Object, keys ...string) {
 		config := block{o.document, o.root}
 		for _, key := range keys {
@@ -24,6 +27,13 @@ func meshConfigs(objects []Object) []block {
 	}
 	for _, o := range objects {
 		switch {
+		case o.isMeshConfigMap():
+			config, err := textWithin(o.document, block{o.document, o.root}.child("data").child("mesh").node)
+			if err != nil {
+				notes = append(notes, fmt.Sprintf("%s:%d: data.mesh of the ConfigMap %s is left out: %v", o.File, o.Line, o.Name, err))
+			} else if config.node != nil {
+				found = append(found, config)
+			}
 		case o.Note != "":
 		case o.Kind == "IstioOperator":
 			add(o, "spec", "meshConfig")
@@ -32,7 +42,53 @@ func meshConfigs(objects []Object) []block {
 			add(o, "meshConfig")
 		}
 	}
-	return found
+	return found, notes
+}
+
+// isMeshConfigMap reports whether the object is what istiod reads its configuration
+// from: the ConfigMap istio, or istio-REVISION.
+func (o Object) isMeshConfigMap() bool {
+	if o.Kind != "ConfigMap" || o.APIVersion != "v1" || o.whole == nil {
+		return false
+	}
+	return (o.Name == "istio" || strings.HasPrefix(o.Name, "istio-")) && lookup(lookup(o.root, "data"), "mesh") != nil
+}
+
+// textWithin reads the YAML inside of a text of a file. Its lines are those of the file
+// where the text stands in lines of its own, and otherwise that of the text.
+func textWithin(document scenarios.Document, text *yaml.Node) (block, error) {
+	if text == nil || text.Value == "" {
+		return block{}, nil
+	}
+	within := limits()
+	within.Documents = 1
+	documents, err := scenarios.ReadDocuments(document.Name, []byte(text.Value), within)
+	if err != nil {
+		var problems scenarios.Errors
+		if errors.As(err, &problems) && len(problems) > 0 {
+			return block{}, fmt.Errorf("it is not YAML: %s", problems[0].Message)
+		}
+		return block{}, fmt.Errorf("it is not YAML: %w", err)
+	}
+	if len(documents) == 0 || documents[0].Root == nil {
+		return block{}, nil
+	}
+	root := documents[0].Root
+	place(root, text)
+	return block{document, root}, nil
+}
+
+// place gives to the nodes of the YAML inside of a text their lines in the file.
+func place(node, text *yaml.Node) {
+	node.Column = text.Column
+	if text.Style&yaml.LiteralStyle != 0 {
+		node.Line += text.Line // on which the text's first line does not stand yet
+	} else {
+		node.Line = text.Line
+	}
+	for _, child := range node.Content {
+		place(child, text)
+	}
 }
 
 // meshDefaults puts into a policy what the mesh's configuration says instead of
@@ -40,7 +96,12 @@ func meshConfigs(objects []Object) []block {
 // where a DestinationRule has none of the kind.
 func meshDefaults(objects []Object, policy *Policy) blocks {
 	var base blocks
-	for _, config := range meshConfigs(objects) {
+	configs, notes := meshConfigs(objects)
+	policy.Notes = append(policy.Notes, notes...)
+	for i, config := range configs {
+		if i > 0 {
+			policy.Notes = append(policy.Notes, fmt.Sprintf("%s:%d: a further configuration of the mesh: what it sets is taken in place of what the one before sets", config.document.Name, config.node.Line))
+		}
 		tcp, http := &policy.ConnectionPool.TCP, &policy.ConnectionPool.HTTP
 		config.duration("connectTimeout", &tcp.ConnectTimeout)
 		config.child("tcpKeepalive").keepalive(&tcp.Keepalive)
@@ -52,34 +113,6 @@ func meshDefaults(objects []Object, policy *Policy) blocks {
 		}
 	}
 	return base
-}
-
-// InboundFor returns the policy as the sidecars of the destination's pods apply it to
-// what comes in: the connection pool of the DestinationRule, unless a Sidecar of the
-// namespace has an inboundConnectionPool, or one for the port. Which pods a Sidecar
-// selects is not looked at. Outlier detection is not applied inbound.
-func InboundFor(objects []Object, policy Policy) Policy {
-	policy.OutlierDetection, policy.RetryBudget = IstioDefaults().OutlierDetection, IstioDefaults().RetryBudget
-	namespace := namespaceOf(policy.Host)
-	for _, o := range objects {
-		if o.Kind != "Sidecar" || o.Note != "" || namespace != "" && o.Namespace != "" && o.Namespace != namespace {
-			continue
-		}
-		all := block{o.document, o.spec}
-		pool := all.child("inboundConnectionPool")
-		if listeners := all.child("ingress").node; listeners != nil && policy.Port != 0 {
-			for _, item := range listeners.Content {
-				if scalar(lookup(item, "port"), "number") == strconv.FormatUint(uint64(policy.Port), 10) && lookup(item, "connectionPool") != nil {
-					pool = block{o.document, lookup(item, "connectionPool")}
-				}
-			}
-		}
-		if pool.node != nil {
-			policy.ConnectionPool = IstioDefaults().ConnectionPool
-			blocks{pool: pool}.apply(&policy)
-		}
-	}
-	return policy
 }
 
 // namespaceOf returns the namespace in the name of a service; empty where it has none.

@@ -59,6 +59,49 @@ spec:
 	}
 }
 
+// The mesh's configuration as istiod reads it stands in a text of a ConfigMap; its lines
+// are those of the file.
+func TestMeshDefaultsOfAConfigMap(t *testing.T) {
+	const literal = `---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  meshNetworks: "networks: {}"
+  mesh: |-
+    # as installed
+
+    connectTimeout: 3s
+    defaultTrafficPolicy:
+      outlierDetection:
+        maxEjectionPercent: 60
+`
+	const quoted = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio-1-29, namespace: istio-system}\ndata:\n  mesh: \"{connectTimeout: 3s, defaultTrafficPolicy: {outlierDetection: {maxEjectionPercent: 60}}}\"\n"
+	for _, test := range []struct{ name, config, timeout, percent, note string }{
+		{"a text of several lines", literal, "3s all.yaml:17", "60 all.yaml:20", ""},
+		{"a text of one line", quoted, "3s all.yaml:13", "60 all.yaml:13", ""},
+		{"another ConfigMap", strings.Replace(literal, "name: istio,", "name: other,", 1), "10s Istio default", "10 Istio default", ""},
+		{"no YAML in it", strings.Replace(literal, "connectTimeout: 3s", "connectTimeout: [", 1), "10s Istio default", "10 Istio default", "data.mesh of the ConfigMap istio is left out: it is not YAML"},
+		{"two of them", literal + strings.Replace(quoted, "3s", "4s", 1), "4s all.yaml:26", "60 all.yaml:26", "all.yaml:26: a further configuration"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, err := mesh.EffectiveFor(read(t, ratings+test.config), "", "", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := show(p.ConnectionPool.TCP.ConnectTimeout); got != test.timeout {
+				t.Errorf("connectTimeout: got %s, want %s", got, test.timeout)
+			}
+			if got := show(p.OutlierDetection.MaxEjectionPercent); got != test.percent {
+				t.Errorf("maxEjectionPercent: got %s, want %s", got, test.percent)
+			}
+			if got := strings.Join(p.Notes, "\n"); (got == "") != (test.note == "") || !strings.Contains(got, test.note) {
+				t.Errorf("notes: got %q, want %q", got, test.note)
+			}
+		})
+	}
+}
+
 func TestInboundFor(t *testing.T) {
 	const sidecar = `---
 apiVersion: networking.istio.io/v1
@@ -96,6 +139,71 @@ spec:
 			}
 			if got := show(client.ConnectionPool.HTTP.MaxRequests); got != "11 all.yaml:7" {
 				t.Errorf("the client's: got %s", got)
+			}
+		})
+	}
+}
+
+// Which Sidecar holds is decided by the labels of the pods behind the host, as far as
+// the files have them.
+func TestInboundForSelectedPods(t *testing.T) {
+	const (
+		service = `---
+apiVersion: v1
+kind: Service
+metadata: {name: ratings, namespace: prod}
+spec: {selector: {app: ratings}, ports: [{name: http, port: 80, targetPort: web}]}
+`
+		deployment = `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ratings, namespace: prod}
+spec:
+  selector: {matchLabels: {app: ratings}}
+  template:
+    metadata: {labels: {app: ratings, tier: back}}
+    spec: {containers: [{name: c, image: i, ports: [{name: web, containerPort: 9080}]}]}
+`
+	)
+	sidecar := func(namespace, labels, spec string) string {
+		if labels != "" {
+			labels = "\n  workloadSelector: {labels: {" + labels + "}}"
+		}
+		return "---\napiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: s, namespace: " + namespace + "}\nspec:" + labels + "\n  " + spec + "\n"
+	}
+	pool := func(n string) string { return "inboundConnectionPool: {http: {http2MaxRequests: " + n + "}}" }
+	const listener = `ingress: [{port: {number: 9080, protocol: HTTP, name: http}, defaultEndpoint: "127.0.0.1:9080", connectionPool: {http: {http2MaxRequests: 9}}}]`
+	for _, test := range []struct {
+		name, files string
+		want        string // http2MaxRequests of the sidecar
+		note        string
+	}{
+		{"it selects them", service + deployment + sidecar("prod", "app: ratings, tier: back", pool("5")), "5", ""},
+		{"it selects others", service + deployment + sidecar("prod", "app: other", pool("5")), "11", ""},
+		{"a label that they do not have", service + deployment + sidecar("prod", "app: ratings, zone: a", pool("5")), "11", ""},
+		{"another value of a known label", service + sidecar("prod", "app: other", pool("5")), "11", ""},
+		{"a label that nobody tells of", service + sidecar("prod", "app: ratings, tier: back", pool("5")), "5", "do not say whether those of the destination"},
+		{"nobody tells anything", sidecar("prod", "app: ratings", pool("5")), "5", "do not say whether those of the destination"},
+		{"selected before all", service + deployment + sidecar("prod", "", pool("6")) + sidecar("prod", "app: ratings", pool("5")), "5", ""},
+		{"the first of two", service + deployment + sidecar("prod", "app: ratings", pool("5")) + sidecar("prod", "tier: back", pool("6")), "5", ""},
+		{"of the root namespace", service + deployment + sidecar("istio-system", "", pool("7")), "7", ""},
+		{"the namespace before the root", sidecar("istio-system", "", pool("7")) + sidecar("prod", "", pool("6")), "6", ""},
+		{"of another root", "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: 'rootNamespace: mesh'}\n" + sidecar("istio-system", "", pool("7")) + sidecar("mesh", "", pool("8")), "8", ""},
+		{"the port behind the only port of the Service", service + deployment + sidecar("prod", "", listener), "9", ""},
+		{"a port of the pods that is not known", service + sidecar("prod", "", listener), "11", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			objects := read(t, ratings+test.files)
+			client, err := mesh.EffectiveFor(objects, "", "", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := mesh.InboundFor(objects, client)
+			if got, _, _ := strings.Cut(show(p.ConnectionPool.HTTP.MaxRequests), " "); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+			if got := strings.Join(p.Notes, "\n"); (got == "") != (test.note == "") || !strings.Contains(got, test.note) {
+				t.Errorf("notes: got %q, want %q", got, test.note)
 			}
 		})
 	}

@@ -266,7 +266,7 @@ func (a *app) destination(o breakerOptions) (destination, error) {
 	}
 	known := audit.DestinationOf(files, policy.Host, o.subset, o.port)
 	d.setup = breaker.Setup{Client: policy, Server: mesh.InboundFor(objects, policy), Workers: o.workers, Fast: o.fast}
-	d.report = breaker.Report{Host: policy.Host, Subset: o.subset, Port: o.port, Workers: o.workers, Fast: o.fast, Notes: policy.Notes}
+	d.report = breaker.Report{Host: policy.Host, Subset: o.subset, Port: o.port, Workers: o.workers, Fast: o.fast, Notes: d.setup.Server.Notes}
 	d.route(objects, policy.Host, o.subset)
 	if err := d.endpoints(o, known); err != nil {
 		return d, err
