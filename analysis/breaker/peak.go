@@ -23,22 +23,73 @@ type Peak struct {
 	Source        string  // where these come from
 }
 
-// PeakOf returns the highest rate that a run measured without more than a hundredth
-// of errors, with the mean time that requests were in flight at it.
+// PeakOf returns the peak that a run is about: demand.peakRate of its scenario, and the
+// highest rate that it measured where the scenario names none. Answers take what they
+// took, between the instants at which a request left and its answer came, at the highest
+// rate that held the objectives; where none did, at the highest with no more than a
+// hundredth of errors. Phases of another mix or other quotas, and closed ones, whose rate
+// is what the system made of it, say nothing of a peak.
 func PeakOf(rec *record.Record) (Peak, error) {
-	var p Peak
-	for _, data := range rec.Data {
-		rate := data.Achieved()
-		if data.Ended != record.EndedDone || data.Spec.Kind == scenarios.KindWarmUp || data.Spec.Kind == scenarios.KindPreflight ||
-			!(rate > p.RPS) || data.ErrorRatio() > 0.01 || data.Service == nil || data.Service.TotalCount() == 0 {
+	var best, held *record.PhaseData
+	for i := range rec.Data {
+		data := &rec.Data[i]
+		if !showsPeak(*data) {
 			continue
 		}
-		p.RPS, p.AnswerSeconds, p.Source = rate, data.Service.Mean()/1e9, fmt.Sprintf("phase %s of %s", data.Spec.Name, rec.Dir)
+		if best == nil || data.Achieved() > best.Achieved() {
+			best = data
+		}
+		if holds(*data, rec.Scenario.Objectives) && (held == nil || data.Achieved() > held.Achieved()) {
+			held = data
+		}
 	}
-	if p.RPS == 0 {
-		return p, fmt.Errorf("%s has no phase that ended and had fewer errors than 1 %%", rec.Dir)
+	how := "the highest rate that held the objectives"
+	switch {
+	case best == nil:
+		return Peak{}, fmt.Errorf("%s has no phase that ended, was answered, and had fewer errors than 1 %%: give a rate, and --answer-time", rec.Dir)
+	case held != nil:
+		best = held
+	case len(rec.Scenario.Objectives) > 0:
+		how = "the highest rate, at which no objective was held: --answer-time says it better"
+	}
+	measured := fmt.Sprintf("answers took %s on average in the phase %s of %s, at %s, %s", short(roundAnswer(best.Service.Mean())), best.Spec.Name, rec.Dir, quantity.Rate(best.Achieved()), how)
+	p := Peak{RPS: best.Achieved(), AnswerSeconds: best.Service.Mean() / 1e9, Source: "the peak is that rate; " + measured}
+	if wanted := rec.Scenario.Demand.PeakRate; !wanted.IsZero() {
+		p.RPS, p.Source = wanted.RPS(), fmt.Sprintf("the peak is demand.peakRate of the scenario, %s; %s", quantity.Rate(wanted.RPS()), measured)
 	}
 	return p, nil
+}
+
+// showsPeak reports whether a phase tells how long answers take in operation.
+func showsPeak(data record.PhaseData) bool {
+	switch data.Spec.Kind {
+	case scenarios.KindPreflight, scenarios.KindWarmUp, scenarios.KindMix, scenarios.KindQuota:
+		return false
+	}
+	return data.Ended == record.EndedDone && data.Spec.Process != scenarios.Closed && data.Achieved() > 0 &&
+		data.ErrorRatio() <= 0.01 && data.Service != nil && data.Service.TotalCount() > 0
+}
+
+// holds reports whether what was seen of a phase holds the objectives.
+func holds(data record.PhaseData, objectives []scenarios.Objective) bool {
+	for _, o := range objectives {
+		if o.IsLatency() && (data.Latency == nil || data.Latency.ValueAtQuantile(100*o.Quantile) > int64(o.Latency)) {
+			return false
+		}
+		if !o.IsLatency() && data.ErrorRatio() > float64(o.ErrorRatio) {
+			return false
+		}
+	}
+	return true
+}
+
+// roundAnswer leaves what one reads of a time in nanoseconds.
+func roundAnswer(nanos float64) time.Duration {
+	d := time.Duration(nanos)
+	if d > 10*time.Millisecond {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(10 * time.Microsecond)
 }
 
 // SafeFindings leaves out of findings the fixes that could hurt: a higher

@@ -346,7 +346,7 @@ func (d *destination) peak(o breakerOptions) error {
 	if o.peak == "" {
 		return nil
 	}
-	p := breaker.Peak{Source: "--peak"}
+	var p breaker.Peak
 	if info, err := os.Stat(o.peak); err == nil && info.IsDir() {
 		rec, err := record.Open(o.peak)
 		if err != nil {
@@ -355,6 +355,7 @@ func (d *destination) peak(o breakerOptions) error {
 		if p, err = breaker.PeakOf(rec); err != nil {
 			return fmt.Errorf("--peak: %w", err)
 		}
+		d.report.Notes = append(d.report.Notes, p.Source)
 	} else {
 		rate, err := scenarios.ParseRate(o.peak)
 		if err != nil {

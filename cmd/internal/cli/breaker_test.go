@@ -120,3 +120,34 @@ spec: {inboundConnectionPool: {http: {http2MaxRequests: 33}}}
 		}
 	}
 }
+
+// The peak of a run is that of its scenario, and answers take what the run measured.
+func TestBreakerPeakOfARun(t *testing.T) {
+	p := newProcess(t, "")
+	if got := Main([]string{"breaker", "-f", breakerFile(t, breakerRule), "--print-effective", "--json", "-", "--peak", "../../../analysis/testdata/records/service"}, p.Process); got != exitDone {
+		t.Fatalf("exit code: got %d (%s)", got, p.stderr.String())
+	}
+	var report struct {
+		Notes      []string
+		Judgements []struct{ Name, Verdict, Observed string }
+	}
+	if err := json.Unmarshal(p.stdout.Bytes(), &report); err != nil {
+		t.Fatal(err)
+	}
+	if notes := strings.Join(report.Notes, "\n"); !strings.Contains(notes, "the peak is demand.peakRate of the scenario, 5\u00a0000/s; answers took 25ms on average") {
+		t.Errorf("got the notes %q", notes)
+	}
+	// 5000/s of 25 ms are 127 in flight by Little's law, and the limit is 10.
+	if len(report.Judgements) == 0 || report.Judgements[0].Verdict != "fail" || !strings.Contains(report.Judgements[0].Observed, "127 in flight") {
+		t.Errorf("got %+v", report.Judgements)
+	}
+	for _, test := range []struct{ dir, says string }{
+		{t.TempDir(), "--peak: "},
+		{"../../../loadgen/record/testdata/nowhere", "--peak: "},
+	} {
+		p := newProcess(t, "")
+		if got := Main([]string{"breaker", "-f", breakerFile(t, breakerRule), "--print-effective", "--peak", test.dir}, p.Process); got != exitUsage || !strings.Contains(p.stderr.String(), test.says) {
+			t.Errorf("%s: exit code %d, %q", test.dir, got, p.stderr.String())
+		}
+	}
+}
