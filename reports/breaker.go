@@ -162,7 +162,7 @@ func took(seconds float64) string {
 	if seconds == 0 {
 		return ""
 	}
-	return ", in " + quantity.Duration(seconds)
+	return "; the trial took " + quantity.Duration(seconds)
 }
 
 // trialChecks are the cases of a JUnit file: one a trial, or judgement.
@@ -228,17 +228,20 @@ func timelineSection(r breaker.Report) Section {
 			line.gap(end)
 		}
 	}
-	s := Section{Title: "How it went", Blocks: []Block{Note{Info, "The numbers at the lines are those of the trials: each begins there."}}}
+	s := Section{Title: "How it went"}
 	for _, series := range []Series{
 		{Title: "Requests at the proxies", X: x, Y: Axis{Label: "requests"}, Lines: drawn(inFlight, waiting, server), Markers: markers},
 		{Title: "What went wrong, by second", X: x, Y: Axis{Label: "rate", Unit: "/s"}, Lines: drawn(shed, errors), Markers: markers},
 		{Title: "Ejected endpoints", X: x, Y: Axis{Label: "endpoints"}, Lines: drawn(ejected), Markers: markers},
 	} {
 		if len(series.Lines) > 0 {
+			if len(s.Blocks) == 0 {
+				series.Caption = "The numbers at the lines are those of the trials: each begins there."
+			}
 			s.Blocks = append(s.Blocks, series)
 		}
 	}
-	if len(s.Blocks) == 1 {
+	if len(s.Blocks) == 0 {
 		return Section{}
 	}
 	return s

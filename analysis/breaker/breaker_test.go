@@ -512,3 +512,26 @@ func TestOutcome(t *testing.T) {
 		t.Errorf("cut short: got %s", got)
 	}
 }
+
+// The finding that nobody is ever ejected names the trial that shows it, and no finding
+// is changed by a trial that passed or is about something else.
+func TestDemonstrate(t *testing.T) {
+	r := breaker.Report{
+		Trials: []breaker.Result{
+			{Name: "a", Field: "connectionPool.tcp.maxConnections", Verdict: breaker.Fail, Observed: "of connections"},
+			{Name: "one bad endpoint of 3", Field: "outlierDetection.maxEjectionPercent", Verdict: breaker.Fail, Observed: "never ejected"},
+		},
+		Findings: []audit.Finding{{Code: "SP011", Message: "none"}, {Code: "SP016", Message: "waits"}},
+	}
+	r.Demonstrate()
+	if got := r.Findings[0].Message; got != "none; trial 2 shows it: never ejected" {
+		t.Errorf("got %q", got)
+	}
+	if got := r.Findings[1].Message; got != "waits" {
+		t.Errorf("got %q", got)
+	}
+	r.Trials[1].Verdict, r.Findings[0].Message = breaker.Pass, "none"
+	if r.Demonstrate(); r.Findings[0].Message != "none" {
+		t.Errorf("a trial that passed shows %q", r.Findings[0].Message)
+	}
+}

@@ -98,7 +98,6 @@ func (s Setup) SafeFindings(findings []audit.Finding) []audit.Finding {
 	if s.Peak == nil || s.Peak.CapacityRPS <= 0 {
 		return findings
 	}
-	const neverEjects, mayEjectAll = "SP011", "SP013"
 	most := s.mostPercent()
 	safe := slices.Clone(findings)
 	for i, f := range safe {

@@ -183,8 +183,8 @@ func judgePrediction(o Overload, f Facts) outcome {
 	admitted, shed := float64(f.Good), float64(f.Errors[classOverflow])
 	off := func(got, want float64) float64 { return (got - want) / want }
 	admittedOff, shedOff := off(admitted, predicted.Admitted), off(shed, predicted.Shed)
-	observed := fmt.Sprintf("of %d that came, %.0f answered (%+.1f %%) and %.0f shed (%+.1f %%), %.0f by clients and %.0f by sidecars; %.0f retries",
-		f.Sent, admitted, 100*admittedOff, shed, 100*shedOff, f.shed(Client), f.shed(Server), f.Client["upstream_rq_retry"])
+	observed := fmt.Sprintf("%d came, for which the sums are %.0f answered and %.0f shed: %.0f were answered and %.0f shed, %.0f by clients and %.0f by sidecars; %.0f retries",
+		f.Sent, predicted.Admitted, predicted.Shed, admitted, shed, f.shed(Client), f.shed(Server), f.Client["upstream_rq_retry"])
 	// Those that are shed at once take less than half of the time.
 	took, hold := f.meanAbove(seconds(o.HoldSeconds*0.45)), seconds(o.HoldSeconds)
 	switch {

@@ -56,6 +56,25 @@ func EffectiveOf(settings []Setting) map[string]Effective {
 	return effective
 }
 
+// Demonstrate names in the finding that nobody is ever ejected the trial that shows it.
+func (r *Report) Demonstrate() {
+	for i, f := range r.Findings {
+		if f.Code != neverEjects {
+			continue
+		}
+		at := slices.IndexFunc(r.Trials, func(t Result) bool { return t.Field == fieldPercent && t.Verdict == Fail })
+		if at >= 0 {
+			r.Findings[i].Message += fmt.Sprintf("; trial %d shows it: %s", at+1, r.Trials[at].Observed)
+		}
+	}
+}
+
+// Rules of the audit about the share of endpoints that may be ejected.
+const (
+	neverEjects = "SP011"
+	mayEjectAll = "SP013"
+)
+
 // All returns trials and judgements.
 func (r Report) All() []Result { return slices.Concat(r.Trials, r.Judgements) }
 

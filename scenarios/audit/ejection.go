@@ -101,7 +101,7 @@ func neverEjects(in *inspection) []hit {
 		switch {
 		case n.known && n.count > 1 && n.count*percent < 100:
 			fix := fmt.Sprintf("outlierDetection:\n  maxEjectionPercent: %d # one of %d\n", int64(math.Ceil(100/float64(n.count))), n.count)
-			hits = append(hits, hit{object: s.rule, at: at, severity: Error, fix: fix, message: fmt.Sprintf("%s: of %d endpoints none is ever ejected, that takes %d (%s)", said, n.count, needed, n.how)})
+			hits = append(hits, hit{object: s.rule, at: at, severity: Error, fix: fix, message: fmt.Sprintf("%s: of %d endpoints none is ever ejected, that takes %d%s", said, n.count, needed, n.source())})
 		case !n.known && needed > rare:
 			hits = append(hits, hit{object: s.rule, at: at, message: fmt.Sprintf("%s: with fewer than %d endpoints none is ever ejected", said, needed)})
 		}
@@ -120,7 +120,7 @@ func ejectsTheOnlyOne(in *inspection) []hit {
 		percent, at := ejectable(outlier)
 		n := in.endpointsOf(s.host(), s.rule.Namespace, s.labels)
 		if n.known && n.count == 1 && percent == 100 && !panics(outlier) {
-			hits = append(hits, hit{object: s.rule, at: at, message: fmt.Sprintf("the only endpoint may be ejected, and then every request gets 503 (%s)", n.how)})
+			hits = append(hits, hit{object: s.rule, at: at, message: fmt.Sprintf("the only endpoint may be ejected, and then every request gets 503%s", n.source())})
 		}
 	})
 	return hits

@@ -60,7 +60,15 @@ func (s settings) host() string { return spec(s.rule, "host").Text() }
 type endpoints struct {
 	known bool
 	count int64
-	how   string // "Deployment reviews has replicas: 3 (a.yaml:12)"
+	how   string // "Deployment reviews has replicas: 3 (a.yaml:12)"; empty: the caller said so
+}
+
+// source tells in brackets where the number comes from, where a file says it.
+func (e endpoints) source() string {
+	if e.how == "" {
+		return ""
+	}
+	return " (" + e.how + ")"
 }
 
 // endpointsOf counts the pods behind a host, where the files hold the service and
@@ -77,7 +85,7 @@ func (in *inspection) endpointsOf(host, namespace string, subset mesh.Field) end
 
 func (in *inspection) countEndpoints(host, namespace string, subset mesh.Field) endpoints {
 	if n := in.measured.Endpoints; n > 0 && (in.measured.Host == "" || sameHost(host, namespace, in.measured.Host, namespace)) {
-		return endpoints{true, n, "as was given"}
+		return endpoints{known: true, count: n}
 	}
 	name, within, ok := hostName(host, namespace)
 	if !ok {

@@ -202,6 +202,7 @@ func (a *app) try(ctx context.Context, o breakerOptions, report *breaker.Report,
 	facts, err := experiment.Breaker(ctx, options)
 	report.Trials = append(report.Trials, facts.Results...)
 	report.Envoy = facts.Envoy
+	report.Demonstrate()
 	return err
 }
 
