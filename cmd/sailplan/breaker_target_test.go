@@ -73,6 +73,26 @@ func TestBreakerOfARunningSystem(t *testing.T) {
 	}
 }
 
+// measured tries a rule, and once or twice more where something could not be measured,
+// as on a machine that others keep busy: what can be measured is in the end, and a trial
+// that fails is not repeated.
+func measured(t *testing.T, wanted int, rule string, args ...string) *command {
+	t.Helper()
+	const most = 3
+	for attempt := 1; ; attempt++ {
+		c := start(t, map[string]string{"dr.yaml": rule}, append([]string{"breaker", "-f", "dr.yaml", "--out", "out", "--quiet"}, args...)...)
+		got := c.wait()
+		if got == 4 && wanted != 4 && attempt < most {
+			t.Logf("not measurable, attempt %d: %s", attempt, c.stdout.String())
+			continue
+		}
+		if got != wanted {
+			t.Errorf("exit code: got %d, want %d: %s%s", got, wanted, c.stderr.String(), c.stdout.String())
+		}
+		return c
+	}
+}
+
 // limitedRule has limits that some 300 requests a second of 100 ms exceed.
 const limitedRule = `apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -120,23 +140,20 @@ func TestBreakerExceedsTheLimitsOfARunningSystem(t *testing.T) {
 	pass, unknown := "pass", "not-measurable"
 	for _, test := range []struct {
 		name, rule, maxRate string
-		codes               []int // a busy machine may not be able to tell
-		trials              map[string][]string
+		code                int
+		trials              map[string]string
 		differ              []string
 	}{
-		{"exceeded", limitedRule, "600/s", []int{0, 4}, map[string][]string{
-			"http2MaxRequests of a client": {pass, unknown}, "maxRequestsPerConnection": {pass}, "idleTimeout": {pass},
+		{"exceeded", limitedRule, "600/s", 0, map[string]string{
+			"http2MaxRequests of a client": pass, "maxRequestsPerConnection": pass, "idleTimeout": pass,
 		}, nil},
-		{"not exceeded, and other files", strings.NewReplacer("percent: 25", "percent: 30", "consecutiveGatewayErrors: 3", "consecutiveGatewayErrors: 2").Replace(limitedRule), "50/s", []int{3}, map[string][]string{
-			"http2MaxRequests of a client": {unknown}, "maxRequestsPerConnection": {pass}, "idleTimeout": {pass},
+		{"not exceeded, and other files", strings.NewReplacer("percent: 25", "percent: 30", "consecutiveGatewayErrors: 3", "consecutiveGatewayErrors: 2").Replace(limitedRule), "50/s", 3, map[string]string{
+			"http2MaxRequests of a client": unknown, "maxRequestsPerConnection": pass, "idleTimeout": pass,
 		}, []string{"live outlierDetection.consecutiveGatewayErrors", "live retryBudget.percent"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := start(t, map[string]string{"dr.yaml": test.rule}, "breaker", "-f", "dr.yaml", "--target", said[1], "--admin", said[2],
-				"--max-rate", test.maxRate, "--concurrency", "1", "--duration", "6s", "--out", "out", "--quiet")
-			if got := c.wait(); !slices.Contains(test.codes, got) {
-				t.Errorf("exit code: got %d, want one of %v: %s%s", got, test.codes, c.stderr.String(), c.stdout.String())
-			}
+			c := measured(t, test.code, test.rule, "--target", said[1], "--admin", said[2],
+				"--max-rate", test.maxRate, "--concurrency", "1", "--duration", "6s")
 			report := readJSON[struct {
 				Trials []struct{ Name, Verdict, Observed, Reason string }
 			}](t, filepath.Join(c.dir, "out", "breaker.json"))
@@ -149,8 +166,8 @@ func TestBreakerExceedsTheLimitsOfARunningSystem(t *testing.T) {
 					}
 					continue
 				}
-				if made++; !slices.Contains(test.trials[trial.Name], trial.Verdict) {
-					t.Errorf("%s: got %s, observed %q, because %q, want one of %v", trial.Name, trial.Verdict, trial.Observed, trial.Reason, test.trials[trial.Name])
+				if made++; trial.Verdict != test.trials[trial.Name] {
+					t.Errorf("%s: got %s, observed %q, because %q, want %s", trial.Name, trial.Verdict, trial.Observed, trial.Reason, test.trials[trial.Name])
 				}
 			}
 			slices.Sort(differ)
@@ -183,11 +200,8 @@ func TestBreakerReadsCountersFromPrometheus(t *testing.T) {
 	running.until("Prometheus had scraped the gateway", func() bool {
 		return len(o.raw(t, `envoy_cluster_upstream_rq_total{pod="gateway-0"}`, time.Minute)) > 1
 	})
-	c := start(t, map[string]string{"dr.yaml": rule}, "breaker", "-f", "dr.yaml", "--target", said[1], "--prometheus", o.prometheus,
-		"--prometheus-labels", `pod="gateway-0"`, "--max-rate", "400/s", "--concurrency", "1", "--duration", "4s", "--out", "out", "--quiet")
-	if got := c.wait(); got != 0 {
-		t.Errorf("exit code: got %d, want 0: %s%s", got, c.stderr.String(), c.stdout.String())
-	}
+	c := measured(t, 0, rule, "--target", said[1], "--prometheus", o.prometheus,
+		"--prometheus-labels", `pod="gateway-0"`, "--max-rate", "400/s", "--concurrency", "1", "--duration", "4s")
 	report := readJSON[struct {
 		Notes  []string
 		Trials []struct {
