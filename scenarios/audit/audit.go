@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/sailplan-io/sailplan/scenarios"
 	"github.com/sailplan-io/sailplan/scenarios/mesh"
@@ -119,9 +122,10 @@ func Audit(files []File, measured Measured) Result {
 	result.Read, result.Skipped = counts(read), counts(skipped)
 
 	ignores := ignoresOf(files, in)
+	in.look()
 	kept := map[string]int{}
 	for _, rule := range Rules() {
-		for _, h := range in.hits(rule) {
+		for _, h := range in.found[rule.Code] {
 			file, line, _ := h.place()
 			if reason, silenced := ignores.silence(rule.Code, file, line); silenced {
 				result.Silenced = append(result.Silenced, Silenced{h.finding(rule), reason})
@@ -144,9 +148,9 @@ func Audit(files []File, measured Measured) Result {
 	slices.SortStableFunc(result.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Severity.rank(), b.Severity.rank()), cmp.Compare(a.Code, b.Code), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	for _, practice := range practices() {
-		result.Practices = append(result.Practices, practice.judge(in))
-	}
+	all := practices()
+	result.Practices = make([]Practice, len(all))
+	atOnce(len(all), func(i int) { result.Practices[i] = all[i].judge(in) })
 	return result
 }
 
@@ -224,8 +228,10 @@ type inspection struct {
 	blocks   []settings               // of all DestinationRules
 	http     []route                  // of all VirtualServices
 	pods     []podTemplate            // of all workloads
-	parts    []component              // that the files install; nil: not looked at yet
+	parts    []component              // that the files install
 	found    map[string][]hit         // of a rule, by its code
+
+	counting sync.Mutex // guards counted
 	counted  map[string]endpoints
 }
 
@@ -238,13 +244,30 @@ func hostKey(host string) string {
 	return host
 }
 
-// hits returns what a rule finds, and looks only once.
-func (in *inspection) hits(rule Rule) []hit {
-	if found, done := in.found[rule.Code]; done {
-		return found
+// look lets all rules look. They read what the files hold and change nothing, so
+// several look at once: of a large file, each passes over all objects.
+func (in *inspection) look() {
+	in.parts = in.installed()
+	rules := Rules()
+	found := make([][]hit, len(rules))
+	atOnce(len(rules), func(i int) { found[i] = rules[i].check(in) })
+	for i, rule := range rules {
+		in.found[rule.Code] = found[i]
 	}
-	in.found[rule.Code] = rule.check(in)
-	return in.found[rule.Code]
+}
+
+// atOnce calls do with all numbers below n, some at once.
+func atOnce(n int, do func(int)) {
+	next := atomic.Int64{}
+	var group sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	group.Wait()
 }
 
 func inspect(files []File) *inspection {

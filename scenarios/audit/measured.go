@@ -130,7 +130,7 @@ func (in *inspection) requestsOf(role string) []request {
 	var all []request
 	switch role {
 	case "gateway", "egress-gateway", "control-plane":
-		for _, c := range in.components() {
+		for _, c := range in.parts {
 			if (c.name == "istiod") == (role == "control-plane") {
 				all = append(all, request{c.object, c.resources.Get("requests", "cpu")})
 			}

@@ -77,7 +77,7 @@ func (in *inspection) ofRules(codes ...string) []Evidence {
 		if !slices.Contains(codes, rule.Code) {
 			continue
 		}
-		for _, h := range in.hits(rule) {
+		for _, h := range in.found[rule.Code] {
 			file, line, _ := h.place()
 			all = append(all, Evidence{file, line, rule.Code + " " + h.message})
 		}

@@ -13,7 +13,7 @@ func scalePractices() []practice {
 	return []practice{
 		{"gateways and control plane have resources", func(in *inspection) answer {
 			a := answer{met: "requests of CPU and memory, and a limit of memory, are set", notMet: "the charts' defaults, made for a trial, hold", unknown: noComponents}
-			for _, c := range in.components() {
+			for _, c := range in.parts {
 				var missing []string
 				for _, keys := range [][]string{{"requests", "cpu"}, {"requests", "memory"}, {"limits", "memory"}} {
 					if !c.resources.Get(keys...).Exists() {
@@ -31,7 +31,7 @@ func scalePractices() []practice {
 		{"gateways and control plane scale by themselves", func(in *inspection) answer {
 			a := answer{met: "each has an autoscaler with a minimum below its maximum", notMet: "a fixed number of pods, or an autoscaler that does not work", unknown: noComponents}
 			a.against = in.ofRules("SP071", "SP072")
-			for _, c := range in.components() {
+			for _, c := range in.parts {
 				if c.on {
 					a.with = append(a.with, evidence(first(c.least, c.at), "%s has an autoscaler", c.name))
 				} else {
@@ -42,7 +42,7 @@ func scalePractices() []practice {
 		}},
 		{"gateways and control plane survive the loss of a pod", func(in *inspection) answer {
 			a := answer{met: "each keeps two pods or more", notMet: "a single pod is allowed", unknown: noComponents}
-			for _, c := range in.components() {
+			for _, c := range in.parts {
 				n, at, known := c.fewest()
 				switch {
 				case !known:
@@ -58,7 +58,7 @@ func scalePractices() []practice {
 		{"gateways and control plane have a disruption budget", func(in *inspection) answer {
 			a := answer{met: "a drain takes one pod at a time", notMet: "no budget, or one that stops every drain", unknown: noComponents}
 			a.against = in.ofRules("SP074")
-			for _, c := range in.components() {
+			for _, c := range in.parts {
 				switch {
 				case c.budget.Exists():
 					a.with = append(a.with, evidence(c.budget, "%s", c.name))
@@ -74,7 +74,7 @@ func scalePractices() []practice {
 		}},
 		{"gateways and control plane are spread over nodes and zones", func(in *inspection) answer {
 			a := answer{met: "topologySpreadConstraints or anti-affinity keep the pods apart", notMet: "all pods may lie on one node", unknown: noComponents}
-			for _, c := range in.components() {
+			for _, c := range in.parts {
 				if c.spread {
 					a.with = append(a.with, evidence(c.at, "%s", c.name))
 				} else {

@@ -75,6 +75,8 @@ func (e endpoints) source() string {
 // its workload: the fewest that an autoscaler keeps, or the replicas.
 func (in *inspection) endpointsOf(host, namespace string, subset mesh.Field) endpoints {
 	key := fmt.Sprint(host, " ", namespace, labelsOf(subset))
+	in.counting.Lock()
+	defer in.counting.Unlock()
 	n, done := in.counted[key]
 	if !done {
 		n = in.countEndpoints(host, namespace, subset)

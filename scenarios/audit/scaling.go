@@ -80,14 +80,7 @@ func first(fields ...mesh.Field) mesh.Field {
 	return fields[len(fields)-1]
 }
 
-// components returns the parts of Istio that the files install; it looks once.
-func (in *inspection) components() []component {
-	if in.parts == nil {
-		in.parts = in.installed()
-	}
-	return in.parts
-}
-
+// installed returns the parts of Istio that the files install.
 func (in *inspection) installed() []component {
 	all := []component{}
 	for _, o := range in.of("IstioOperator") {
@@ -185,7 +178,7 @@ func (in *inspection) budgetOf(pod podTemplate) (mesh.Object, bool) {
 
 func idleReplicas(in *inspection) []hit {
 	var hits []hit
-	for _, c := range in.components() {
+	for _, c := range in.parts {
 		if !c.on || c.object.Kind == "Deployment" {
 			continue
 		}
@@ -227,7 +220,7 @@ func crossedBounds(in *inspection) []hit {
 			hits = append(hits, hit{object: o, at: least, message: fmt.Sprintf("the minimum is %d, and %s", n, said), fix: fmt.Sprintf("%s: %d\n%s: %d\n", least.Key(), n, most.Key(), 2*n)})
 		}
 	}
-	for _, c := range in.components() {
+	for _, c := range in.parts {
 		if c.object.Kind != "Deployment" {
 			add(c.object, c.least, c.most, 5)
 		}
@@ -280,7 +273,7 @@ func fixedScalers(in *inspection) []hit {
 			hits = append(hits, hit{object: o, at: most, fix: fmt.Sprintf("%s: %d\n", most.Key(), 2*n), message: fmt.Sprintf("minimum and maximum are both %d (%s)", n, place(least))})
 		}
 	}
-	for _, c := range in.components() {
+	for _, c := range in.parts {
 		if c.object.Kind != "Deployment" && c.on {
 			add(c.object, c.least, c.most)
 		}
@@ -320,7 +313,7 @@ func missingRequests(in *inspection) []hit {
 			hits = append(hits, hit{object: o, at: first(resources.Get("requests"), resources, container), message: fmt.Sprintf("container %s requests no CPU, and %s scales by it (%s)", container.Get("name").Text(), nameOf(scaler), place(byUtilization(spec(scaler))))})
 		}
 	}
-	for _, c := range in.components() {
+	for _, c := range in.parts {
 		// The charts' default resources go as soon as others are set.
 		if c.on && c.object.Kind != "Deployment" && c.resources.Exists() && !c.resources.Get("requests", "cpu").Exists() && !c.resources.Get("limits", "cpu").Exists() && c.object.Kind == "IstioOperator" {
 			hits = append(hits, hit{object: c.object, at: c.resources, message: fmt.Sprintf("%s requests no CPU, and its autoscaler scales by it", c.name)})
@@ -343,7 +336,7 @@ func (c component) fewest() (n int64, at mesh.Field, known bool) {
 
 func singleReplicas(in *inspection) []hit {
 	var hits []hit
-	for _, c := range in.components() {
+	for _, c := range in.parts {
 		n, at, known := c.fewest()
 		if !known || n != 1 {
 			continue
@@ -379,7 +372,7 @@ func rigidBudgets(in *inspection) []hit {
 		}
 		add(o, spec(o), behind)
 	}
-	for _, c := range in.components() {
+	for _, c := range in.parts {
 		if c.object.Kind != "Deployment" && c.budget.Exists() {
 			n, at, known := c.fewest()
 			add(c.object, c.budget, endpoints{known, n, place(at)})
