@@ -304,7 +304,7 @@ func (s Setup) manyBad(allowed int) Trial {
 	b.Client.OutlierDetection = o
 	t := Trial{
 		Name: fmt.Sprintf("%d bad endpoints of %d", allowed+1, s.Endpoints), Field: fieldPercent, Side: Client, Limit: o.MaxEjectionPercent.Value,
-		Expected: fmt.Sprintf("%d of them are ejected and no more, so that the others keep their requests", allowed),
+		Expected: fmt.Sprintf("ejection stops at %d of them, so that the others keep their requests", allowed),
 	}
 	if errors == 0 {
 		t.Impossible = "the policy counts no errors of answers"
