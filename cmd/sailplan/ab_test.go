@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,5 +102,22 @@ func TestABOfTwoEnvoys(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(c.dir, "ab.md"))
 	if err != nil || !strings.Contains(string(text), "For a canary this means: not decided") {
 		t.Errorf("ab.md: %v\n%s", err, text)
+	}
+}
+
+// A new side that fails every request is stopped by the guard in the first pair. The
+// answer says which side it was, and what that means.
+func TestABWithAGuard(t *testing.T) {
+	good := serveH2C(t, func(http.ResponseWriter, *http.Request) {})
+	bad := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	c := start(t, map[string]string{"base.yaml": targetScenario(good, "200/s", "2s"), "new.yaml": targetScenario(bad, "200/s", "4s")},
+		"ab", "--base", "base.yaml", "--new", "new.yaml", "--pairs", "2", "--out", "out")
+	if got := c.wait(); got != 5 {
+		t.Errorf("exit code: got %d, want 5", got)
+	}
+	for _, want := range []string{"new, pair 1", "maxErrorRatio", "roll back"} {
+		if !strings.Contains(c.stderr.String(), want) {
+			t.Errorf("standard error has no %q:\n%s", want, c.stderr.String())
+		}
 	}
 }

@@ -140,6 +140,9 @@ func (a *app) ab(c *cobra.Command, o abOptions) error {
 	if errors.Is(err, experiment.ErrDirExists) {
 		return usage(err)
 	}
+	if ending == record.EndedGuard {
+		err = errors.Join(err, errors.New("a guard ended that run, so its pair is not compared: where it was the new side's, roll back; to see by how much it is worse, allow more with that guard"))
+	}
 	if judge.failed != nil {
 		err = errors.Join(err, judge.failed)
 	}
