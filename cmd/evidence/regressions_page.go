@@ -33,7 +33,8 @@ taskset --cpu-list 1 sailplan ab --together --pairs %s --base regressions.yaml -
 ` + "```" + `
 
 of ` + "`cmd/evidence/regressions.yaml`" + `: two labs with real Envoys at the same time, 450 requests
-a second each for 4 s, a new lab for each run, everything on one processor. The machine
+a second each for 4 s, a new lab for each run, everything on one processor; with %s pairs
+for the dearer gateway, whose 5 %% lie close to the margin. The machine
 is a virtual one, and its processors are not equally fast: in trials of 4 to 14 pairs
 before these comparisons, what a request cost the same Envoy differed within a pair with a
 standard deviation of 6 to 17 %% when its runs were made in turns, and of 2 %% when they
@@ -88,7 +89,7 @@ func regressionsPage(all []verdict) []byte {
 	if len(all) > 0 {
 		where = all[0].Machine
 	}
-	fmt.Fprintf(&w, regressionsIntro, pairsEach, where)
+	fmt.Fprintf(&w, regressionsIntro, pairsEach, pairsCost, where)
 	writeSummary(&w, by)
 	for _, part := range []struct{ kind, title, text string }{
 		{same, "Envoy with itself", "Nothing differs. The columns of changes have the interval at 90 %."},
