@@ -23,6 +23,19 @@ func TestSimulationAgreesWithTheFormulaWithoutAQuota(t *testing.T) {
 	}
 }
 
+// At 200/s a sleep lasts 2.5 ms in the mean, exponentially distributed, so that of the
+// cost of being cold 1 − x·eˣ·E₁(x) is paid, x = 3 ms ÷ 2.5 ms: 0.369, with E₁(1.2) =
+// 0.1584 (Abramowitz and Stegun, table 5.1).
+func TestColdWakeUpsCostMore(t *testing.T) {
+	load := Load{RPS: 200, Upstream: []float64{0.004, 0.006, 0.011}}
+	cold := cheap
+	cold.Cold = 300e-6
+	hot, o := Simulate(cheap, load, 40_000, 3), Simulate(cold, load, 40_000, 3)
+	if each, want := (o.Cores-hot.Cores)/o.WakeUps, 0.369*300e-6; math.Abs(each/want-1) > 0.06 {
+		t.Errorf("got %.1f µs more for each wake-up, want %.1f", each*1e6, want*1e6)
+	}
+}
+
 func TestQuotaIsUsedUpAndNotExceeded(t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		server := cheap
