@@ -39,7 +39,7 @@ type RequestCost struct {
 // request costs, or a wake-up, or a quota.
 func usual(phases []examined) []examined {
 	return slices.DeleteFunc(slices.Clone(phases), func(p examined) bool {
-		return p.Spec.Kind == scenarios.KindMix || p.Spec.Kind == scenarios.KindQuota || p.Spec.Kind == scenarios.KindBunched
+		return p.Spec.Kind.Aside()
 	})
 }
 

@@ -40,12 +40,9 @@ func chartSection(result analysis.Result, rec *record.Record) Section {
 func sweepPhases(result analysis.Result) []analysis.PhaseSummary {
 	var phases []analysis.PhaseSummary
 	for _, p := range result.Phases {
-		switch scenarios.PhaseKind(p.Kind) {
-		case scenarios.KindPreflight, scenarios.KindWarmUp, scenarios.KindBunched, scenarios.KindMix, scenarios.KindQuota:
-		default:
-			if p.OfferedRps > 0 {
-				phases = append(phases, p)
-			}
+		kind := scenarios.PhaseKind(p.Kind)
+		if kind != scenarios.KindPreflight && kind != scenarios.KindWarmUp && !kind.Aside() && p.OfferedRps > 0 {
+			phases = append(phases, p)
 		}
 	}
 	slices.SortStableFunc(phases, func(a, b analysis.PhaseSummary) int { return cmp.Compare(a.OfferedRps, b.OfferedRps) })

@@ -61,6 +61,10 @@ const (
 	KindObserved PhaseKind = "observed"
 )
 
+// Aside reports whether phases of the kind answer a question of their own, such as what
+// a quota costs, and say nothing of the load or of its objectives.
+func (k PhaseKind) Aside() bool { return k == KindMix || k == KindQuota || k == KindBunched }
+
 // Phase is one stretch of load.
 type Phase struct {
 	Name     string

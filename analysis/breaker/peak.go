@@ -62,8 +62,7 @@ func PeakOf(rec *record.Record) (Peak, error) {
 
 // showsPeak reports whether a phase tells how long answers take in operation.
 func showsPeak(data record.PhaseData) bool {
-	switch data.Spec.Kind {
-	case scenarios.KindPreflight, scenarios.KindWarmUp, scenarios.KindMix, scenarios.KindQuota:
+	if kind := data.Spec.Kind; kind == scenarios.KindPreflight || kind == scenarios.KindWarmUp || kind.Aside() {
 		return false
 	}
 	return data.Ended == record.EndedDone && data.Spec.Process != scenarios.Closed && data.Achieved() > 0 &&

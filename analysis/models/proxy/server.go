@@ -4,7 +4,7 @@ import "math"
 
 // Cost is what an event-driven proxy needs of CPU.
 type Cost struct {
-	Idle       float64 // cores, at any load
+	Idle       float64 // cores, at any load; Calibrate leaves it at 0, since Cold has what it would take for it
 	PerRequest float64 // CPU seconds of a request and its answer together
 	PerWakeUp  float64 // CPU seconds of going to sleep and being woken
 	// Cold is what a wake-up costs beyond PerWakeUp after a long sleep, in CPU seconds:

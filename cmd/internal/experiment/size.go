@@ -277,14 +277,15 @@ func (s *sizing) bunched(rates []float64, edge float64) (phases []scenarios.Phas
 		return nil
 	}
 	size := analysis.BunchSize(s.writer.Run(), edge)
+	if size < 2 {
+		return nil
+	}
 	for _, rps := range models.BunchedRates(rates, edge) {
 		spec := s.spec(scenarios.KindBunched, "", rps, s.pace.Bunched)
 		// The distances are even, so that bunches don't run into each other by chance
 		// and use up a quota.
 		spec.Process, spec.Bunch, spec.Duration = scenarios.Constant, size, s.pace.Bunched
-		if size > 1 {
-			phases = append(phases, spec)
-		}
+		phases = append(phases, spec)
 	}
 	return phases
 }

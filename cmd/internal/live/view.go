@@ -135,7 +135,7 @@ func (v *View) PhaseEnd(s analysis.PhaseSummary) {
 		verdict = "NOT VALID: " + reasons(s.Verdict.Reasons)
 	case s.Kind == string(scenarios.KindWarmUp) || s.Kind == string(scenarios.KindPreflight):
 		verdict = ""
-	case v.unjudged, s.Kind == string(scenarios.KindMix), s.Kind == string(scenarios.KindQuota):
+	case v.unjudged, scenarios.PhaseKind(s.Kind).Aside():
 		verdict = "measured" // it is not there to hold anything
 	case !s.Holds:
 		verdict = "missed"

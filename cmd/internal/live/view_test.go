@@ -178,9 +178,9 @@ func TestPanelLeavesNothingBehind(t *testing.T) {
 func TestLongNamesKeepTheColumns(t *testing.T) {
 	var out strings.Builder
 	v := New(&out, Options{Now: func() time.Time { return time.Unix(0, 0) }})
-	for i, name := range []string{"mostly checkout 1.1", "mostly basket 1.2", "quota 2, lifted"} {
+	for i, name := range []string{"mostly checkout 1.1", "mostly basket 1.2", "quota 2, lifted", "bunched 1"} {
 		v.PhaseEnd(analysis.PhaseSummary{
-			Name: name, Kind: []string{"mix", "mix", "quota"}[i], OfferedRps: 100, P50: stat.Estimate{Value: 0.007}, P99: stat.Estimate{Value: 0.9},
+			Name: name, Kind: []string{"mix", "mix", "quota", "bunched"}[i], OfferedRps: 100, P50: stat.Estimate{Value: 0.007}, P99: stat.Estimate{Value: 0.9},
 			Verdict: analysis.Verdict{Valid: true},
 		})
 	}
