@@ -198,8 +198,7 @@ type componentCost struct {
 	record.Component
 	replicas    float64
 	calibration proxy.Calibration
-	crowded     proxy.Calibration // for a machine whose processors are what ends
-	limit       stat.Estimate     // arrivals a second at which its CPU reaches the ceiling
+	limit       stat.Estimate // arrivals a second at which its CPU reaches the ceiling
 }
 
 // upstreamQuantiles is how finely the latency at low load is handed on.
@@ -235,9 +234,9 @@ func (s *forecaster) calibrate(c record.Component) {
 		server.Threads = max(s.rec.Host.CPUs, 1)
 	}
 	server.Threads = min(server.Threads, mostThreads)
-	prior, crowded := proxy.EnvoyPrior(), proxy.CrowdedPrior()
+	prior := proxy.EnvoyPrior()
 	if c.Role == scenarios.RoleService {
-		prior, crowded = proxy.TestServicePrior(), proxy.TestServicePrior()
+		prior = proxy.TestServicePrior()
 		// A Go program keeps one thread looking for work, and what comes meanwhile
 		// wakes no other.
 		server.Threads = 1
@@ -262,11 +261,7 @@ func (s *forecaster) calibrate(c record.Component) {
 	}
 	calibration.Searches = len(s.rising)
 	limit := calibration.Predict(func(server proxy.Server, _ float64) float64 { return server.RateAt(server.Ceiling()) })
-	full, err := proxy.Calibrate(points, server, crowded)
-	if err != nil {
-		return
-	}
-	s.costs = append(s.costs, componentCost{c, replicas, calibration, full, limit.Scale(replicas)})
+	s.costs = append(s.costs, componentCost{c, replicas, calibration, limit.Scale(replicas)})
 }
 
 // farBehind is how many times the rate at which the first component reaches its

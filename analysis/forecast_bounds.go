@@ -8,6 +8,7 @@ import (
 	gonum "gonum.org/v1/gonum/stat"
 
 	"github.com/sailplan-io/sailplan/analysis/models"
+	"github.com/sailplan-io/sailplan/analysis/models/proxy"
 	"github.com/sailplan-io/sailplan/analysis/models/queue"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 	"github.com/sailplan-io/sailplan/loadgen/record"
@@ -50,17 +51,22 @@ func (s *forecaster) host() {
 	}
 	nodes := math.MaxInt
 	for _, c := range s.costs {
-		nodes = min(nodes, len(c.crowded.Candidates))
+		nodes = min(nodes, len(c.calibration.Candidates))
 	}
 	mean, squares, residual := 0.0, 0.0, 0.0
+	for _, c := range s.costs {
+		residual = math.Max(residual, c.calibration.Residual)
+	}
 	for i := range nodes {
 		// The proxies are of one kind, and so is the ratio of their costs.
-		free, request := hostShare*cpus-base, perRequest
-		for _, c := range s.costs {
-			request += c.crowded.Candidates[i].PerRequest
-			residual = math.Max(residual, c.crowded.Residual)
-		}
-		v := math.Log(math.Max(free, 1e-3) / request)
+		free := math.Max(hostShare*cpus-base, 1e-3)
+		v := math.Log(proxy.RateUsing(free, func(rps float64) float64 {
+			request := perRequest
+			for _, c := range s.costs {
+				request += c.calibration.Candidates[i].Request(rps / c.replicas)
+			}
+			return request * rps
+		}))
 		mean, squares = mean+v/float64(nodes), squares+v*v/float64(nodes)
 	}
 	half := stat.Z(stat.Confidence) * math.Sqrt(math.Max(0, squares-mean*mean)+residual*residual/2)

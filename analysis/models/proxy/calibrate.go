@@ -19,12 +19,10 @@ type Point struct {
 	// that tells what a wake-up costs from what a request does, and nothing of how
 	// often single ones wake the proxy. 0 and 1: each came by itself.
 	Bunch int
-
-	cold float64 // wake-ups a second, each counted by how cold it was
 }
 
 // Prior is what is known, before anything is measured, of what a wake-up costs
-// against a request, and of what being cold adds to it: lognormal distributions. Rate
+// against a request, and of what being cold adds to one: lognormal distributions. Rate
 // and wake-ups rise together while a proxy is far from its limit, so that phases there
 // tell the sum of all costs well, and hardly their ratios, unless requests come in
 // bunches in some; what happens near the limit hangs on them.
@@ -40,19 +38,15 @@ type Ratio struct {
 
 // EnvoyPrior is the prior of an Envoy. It comes from regressions over all phases, far
 // below and far above the edge, of seven sizings of labs whose gateways had quotas of
-// 200m to 400m, TLS, or bodies of 1 to 64 KiB: 0.2 to 1.3 and 1.3 to 3.1 for the
-// gateways, 0.5 to 2.2 and 1.8 to 3.4 for the sidecars.
-func EnvoyPrior() Prior { return Prior{WakeUp: Ratio{0.8, 0.6}, Cold: Ratio{2, 0.5}} }
-
-// CrowdedPrior is the prior of an Envoy on a machine whose processors are what
-// ends: 1.4 to 1.7 in three sizings up to there, and 1.5 for one Envoy by itself. Whoever
-// waits for a processor finds more to read at a time, and a request costs less.
-func CrowdedPrior() Prior { return Prior{WakeUp: Ratio{1.5, 0.2}, Cold: Ratio{2, 0.5}} }
+// 200m to 400m, TLS, or bodies of 1 to 16 KiB: 0.5 to 1.0 and 3.4 to 7.6 for the
+// gateways, 0.5 to 1.9 and 2.2 to 7.8 for six of seven sidecars.
+func EnvoyPrior() Prior { return Prior{WakeUp: Ratio{0.75, 0.5}, Cold: Ratio{4.5, 0.4}} }
 
 // TestServicePrior is the prior of the lab's test service, a Go program whose
-// requests wake some ten times, for its network poller and for its timers: 1.9 to
-// 5.9 for a wake-up in six sizings with bodies of 1 KiB. Larger ones make requests dearer.
-func TestServicePrior() Prior { return Prior{WakeUp: Ratio{1.3, 1}, Cold: Ratio{1.5, 1}} }
+// requests wake some ten times, for its network poller and for its timers: 0.5 to 2.5 and
+// 6 to 36 in five of the same sizings, with bodies of 1 and 16 KiB. Larger ones make
+// requests dearer, and both ratios smaller.
+func TestServicePrior() Prior { return Prior{WakeUp: Ratio{1, 1}, Cold: Ratio{9, 0.8}} }
 
 // candidates is how many proxies stand for what the ratios of the costs may be, each for
 // a part of the same probability.
@@ -94,8 +88,9 @@ const LeastPoints = 4
 
 // Calibrate fits what a request costs, in
 //
-//	cores = a·(rps + r·wakeUps + k·cold(wakeUps))
+//	cores = a·(rps + r·wakeUps + k·cold)
 //
+// where cold are the requests a second, each counted by its distance from the one before,
 // for many pairs of ratios r and k by least squares of the relative errors, weighs
 // them by the prior and by how well they fit (the likelihood for normal errors of
 // unknown size, Seber and Lee 2003, ch. 3.12, with the usual scatter as if so many
@@ -112,9 +107,6 @@ func Calibrate(points []Point, server Server, prior Prior) (Calibration, error) 
 	all := slices.Concat(single, bunched)
 	c := Calibration{N: len(all), freedom: usualPhases + len(all) - 2}
 	server.Events, server.WakeDelay = eventsAndDelay(single, max(server.Threads, 1))
-	for i, p := range all {
-		all[i].cold = coldWakeUps(p, max(server.Threads, 1))
-	}
 	usual := usualPhases * usualScatter * usualScatter
 	var fits []fitted
 	least := math.Inf(1)
@@ -229,27 +221,24 @@ func eventsAndDelay(points []Point, threads int) (events, delay float64) {
 	return all[len(all)/2], delays[len(delays)/2]
 }
 
-// coldWakeUps returns the wake-ups a second, each counted by how cold it was. Those of
-// single requests lie as far apart as the idle time allows; of a bunch the first is cold,
-// and the answers of the others come close together.
-func coldWakeUps(p Point, threads int) float64 {
-	if p.Bunch > 1 {
-		return math.Min(p.WakeUps, p.RPS/float64(p.Bunch))
-	}
-	return p.WakeUps * cooled((float64(threads)-p.Cores-p.RunDelay)/p.WakeUps)
+// cold returns the requests a second, each counted by how cold it was. Of a bunch that is
+// the first alone.
+func (p Point) cold() float64 {
+	apart := p.RPS / float64(max(p.Bunch, 1))
+	return apart * cooled(apart)
 }
 
-// fitCost fits cores = request·(rps + wakeUp·wakeUps + cold·coldWakeUps) and returns the
+// fitCost fits cores = request·(rps + wakeUp·wakeUps + cold·cold requests) and returns the
 // sum of the squares of the relative errors.
 func fitCost(points []Point, wakeUp, cold float64) (request, squares float64) {
 	var xx, x float64
 	for _, p := range points {
-		relative := (p.RPS + wakeUp*p.WakeUps + cold*p.cold) / p.Cores
+		relative := (p.RPS + wakeUp*p.WakeUps + cold*p.cold()) / p.Cores
 		x, xx = x+relative, xx+relative*relative
 	}
 	request = x / xx
 	for _, p := range points {
-		e := request*(p.RPS+wakeUp*p.WakeUps+cold*p.cold)/p.Cores - 1
+		e := request*(p.RPS+wakeUp*p.WakeUps+cold*p.cold())/p.Cores - 1
 		squares += e * e
 	}
 	return request, squares

@@ -46,7 +46,7 @@ func (o Outcome) Quantile(q float64) float64 {
 // tenth of the requests only fills the system.
 func Simulate(s Server, l Load, requests int, seed uint64) Outcome {
 	sim := simulation{
-		server: s, load: l, perItem: s.PerRequest / 2, fold: math.Max(1, s.Events/2),
+		server: s, load: l, perItem: s.Request(l.RPS) / 2, fold: math.Max(1, s.Events/2),
 		random:  rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)),
 		threads: make([]thread, max(s.Threads, 1)),
 		arrived: make([]float64, requests), latency: make([]float64, 0, requests),
@@ -137,8 +137,6 @@ type thread struct {
 	ready   []item
 	awake   bool    // or about to be
 	woken   bool    // the cost of the wake-up has still to be paid
-	wakeUp  float64 // that cost
-	slept   float64 // since when it sleeps, or slept last
 	runtime float64 // seconds of quota that it holds
 }
 
@@ -204,7 +202,7 @@ func (s *simulation) readable(at float64, number int, what item) {
 		s.events.push(event{at: at, kind: run, thread: number}) // it was awake for something close by
 		return
 	}
-	t.woken, t.wakeUp = true, s.fold*s.server.WakeUp(at-t.slept)
+	t.woken = true
 	s.wakeUps++
 	s.events.push(event{at: at + s.fold*s.server.WakeDelay, kind: run, thread: number})
 }
@@ -214,7 +212,7 @@ func (s *simulation) readable(at float64, number int, what item) {
 func (s *simulation) run(at float64, number int) {
 	t := &s.threads[number]
 	if !t.woken && len(t.ready) == 0 {
-		t.awake, t.slept = false, at
+		t.awake = false
 		if t.runtime > keptOfOne { // the rest goes back for others
 			s.pool += t.runtime - keptOfOne
 			t.runtime = keptOfOne
@@ -236,7 +234,7 @@ func (s *simulation) run(at float64, number int) {
 	}
 	cost := s.perItem
 	if t.woken {
-		cost = t.wakeUp
+		cost = s.fold * s.server.PerWakeUp
 	}
 	done := at + cost
 	s.used += cost

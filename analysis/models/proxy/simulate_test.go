@@ -11,7 +11,7 @@ var cheap = Server{Cost: Cost{Idle: 0.01, PerRequest: 70e-6, PerWakeUp: 90e-6}, 
 func TestSimulationAgreesWithTheFormulaWithoutAQuota(t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		server := cheap
-		server.Threads = threads
+		server.Threads, server.Cold = threads, 200e-6
 		for _, rps := range []float64{200, 1000, 3000, 6000} {
 			// An answer that takes long falls on an independent state of the thread.
 			o := Simulate(server, Load{RPS: rps, Upstream: []float64{0.004, 0.006, 0.011}}, 40_000, 3)
@@ -23,16 +23,18 @@ func TestSimulationAgreesWithTheFormulaWithoutAQuota(t *testing.T) {
 	}
 }
 
-// At 200/s a sleep lasts 2.5 ms in the mean, exponentially distributed, so that of the
-// cost of being cold 1 − x·eˣ·E₁(x) is paid, x = 3 ms ÷ 2.5 ms: 0.369, with E₁(1.2) =
-// 0.1584 (Abramowitz and Stegun, table 5.1).
-func TestColdWakeUpsCostMore(t *testing.T) {
-	load := Load{RPS: 200, Upstream: []float64{0.004, 0.006, 0.011}}
-	cold := cheap
-	cold.Cold = 300e-6
-	hot, o := Simulate(cheap, load, 40_000, 3), Simulate(cold, load, 40_000, 3)
-	if each, want := (o.Cores-hot.Cores)/o.WakeUps, 0.369*300e-6; math.Abs(each/want-1) > 0.06 {
-		t.Errorf("got %.1f µs more for each wake-up, want %.1f", each*1e6, want*1e6)
+// At 100/s requests are 10 ms apart, of which half of the cost of being cold is paid, and
+// at 900/s a tenth; busier threads sleep a little less.
+func TestColdRequestsCostMore(t *testing.T) {
+	for rps, share := range map[float64]float64{100: 0.5, 900: 0.1} {
+		load := Load{RPS: rps, Upstream: []float64{0.004, 0.006, 0.011}}
+		cold := cheap
+		cold.Cold = 300e-6
+		hot, o := Simulate(cheap, load, 40_000, 3), Simulate(cold, load, 40_000, 3)
+		spared := (hot.WakeUps - o.WakeUps) * cheap.PerWakeUp
+		if each, want := (o.Cores-hot.Cores+spared)/rps, share*300e-6; math.Abs(each/want-1) > 0.03 {
+			t.Errorf("%v/s: got %.1f µs more for each request, want %.1f", rps, each*1e6, want*1e6)
+		}
 	}
 }
 
@@ -62,7 +64,7 @@ func TestStallsAreAsLongAsWhatTheQuotaLeaves(t *testing.T) {
 
 func TestSaturationIsWhatIsAnsweredAtMost(t *testing.T) {
 	server := cheap
-	server.Quota = 0.3
+	server.Quota, server.Cold = 0.3, 1e-3
 	within := Simulate(server, Load{RPS: 0.95 * server.Saturation()}, 80_000, 1)
 	beyond := Simulate(server, Load{RPS: 1.1 * server.Saturation()}, 80_000, 1)
 	// Beyond it a queue grows by a tenth of the time that arrivals take.
