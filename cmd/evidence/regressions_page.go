@@ -49,7 +49,7 @@ one the fault filter with a delay, before all other filters. How much that costs
 number put in: it is the change in the tables, and the median over all of them is in the
 summary.
 
-Machine: %s.
+%s
 `
 
 // expectation says what the comparisons of Envoy with itself lead one to expect of the
@@ -85,11 +85,8 @@ func regressionsPage(all []verdict) []byte {
 	for _, v := range all {
 		by[v.Kind] = append(by[v.Kind], v)
 	}
-	where := "none yet"
-	if len(all) > 0 {
-		where = all[0].Machine
-	}
-	fmt.Fprintf(&w, regressionsIntro, pairsEach, pairsCost, where)
+	machines := machinesOf(all)
+	fmt.Fprintf(&w, regressionsIntro, pairsEach, pairsCost, machinesWords(machines))
 	writeSummary(&w, by)
 	for _, part := range []struct{ kind, title, text string }{
 		{same, "Envoy with itself", "Nothing differs. The columns of changes have the interval at 90 %."},
@@ -100,12 +97,40 @@ func regressionsPage(all []verdict) []byte {
 		if len(by[part.kind]) == 0 {
 			continue
 		}
-		fmt.Fprintf(&w, "\n## %s\n\n%s\n\n| # | seconds | pairs | CPU per request, gateway | p50 | verdict |\n|---|---|---|---|---|---|\n", part.title, part.text)
+		fmt.Fprintf(&w, "\n## %s\n\n%s\n\n| # | machine | seconds | pairs | CPU per request, gateway | p50 | verdict |\n|---|---|---|---|---|---|---|\n", part.title, part.text)
 		for _, v := range by[part.kind] {
-			fmt.Fprintf(&w, "| %d | %.0f | %d | %s | %s | %s |\n", v.Number, v.Seconds, v.Pairs, v.of(gatewayCPU).words(), v.of(medianLatency).words(), v.words())
+			fmt.Fprintf(&w, "| %d | %s | %.0f | %d | %s | %s | %s |\n", v.Number, letter(slices.Index(machines, v.Machine)), v.Seconds, v.Pairs, v.of(gatewayCPU).words(), v.of(medianLatency).words(), v.words())
 		}
 	}
 	return w.Bytes()
+}
+
+// machinesOf lists the machines that comparisons were made on, the first one's first.
+func machinesOf(all []verdict) []string {
+	var machines []string
+	for _, v := range all {
+		if !slices.Contains(machines, v.Machine) {
+			machines = append(machines, v.Machine)
+		}
+	}
+	return machines
+}
+
+func letter(i int) string { return string(rune('A' + i)) }
+
+// machinesWords names the machines. Both sides of a comparison are always on one.
+func machinesWords(machines []string) string {
+	var words []string
+	for i, m := range machines {
+		words = append(words, letter(i)+" is "+m)
+	}
+	switch len(words) {
+	case 0:
+		return "Machine: none yet."
+	case 1:
+		return "Machine " + words[0] + "."
+	}
+	return "The comparisons were made on several machines, both sides of each on one: " + strings.Join(words, "; ") + "."
 }
 
 // madeBy says what made the gateways worse.
