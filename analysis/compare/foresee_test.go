@@ -142,3 +142,34 @@ func TestForeseeWhatCannotBe(t *testing.T) {
 		t.Errorf("without scatter nothing is known, and it says %+v", got)
 	}
 }
+
+// So many pairs show something among so many metrics and nothing among one more, however
+// clear a change is: 2⁻⁸ lies between 0.01 ÷ 2 and 0.01 ÷ 3, and between 0.05 ÷ 12 and
+// 0.05 ÷ 13; 2⁻⁴ is above 0.05.
+func TestShows(t *testing.T) {
+	for _, test := range []struct {
+		pairs   int
+		alpha   float64
+		metrics int
+	}{{FirstLook(), LookAlpha, 2}, {8, Alpha, 12}, {6, Alpha, 3}, {5, Alpha, 1}, {4, Alpha, 0}, {12, LookAlpha, 40}} {
+		if got := Shows(test.pairs, test.alpha); got != test.metrics {
+			t.Errorf("%d pairs at %g show among %d metrics, want %d", test.pairs, test.alpha, got, test.metrics)
+		}
+		for metrics := max(1, test.metrics); metrics <= test.metrics+1; metrics++ {
+			all := make([]Series, metrics)
+			for m := range all {
+				all[m].Metric = latency
+				for i := range test.pairs {
+					all[m].Base, all[m].New = append(all[m].Base, 1+0.001*float64(i)), append(all[m].New, 2+0.001*float64(i*i))
+				}
+			}
+			want := Regressed
+			if metrics > test.metrics {
+				want = Inconclusive
+			}
+			if f := Pairs(all, test.alpha)[0]; f.Verdict != want {
+				t.Errorf("%d pairs at %g, twice the latency, among %d metrics: %s, want %s", test.pairs, test.alpha, metrics, f.Verdict, want)
+			}
+		}
+	}
+}

@@ -1,5 +1,7 @@
 package compare
 
+import "math"
+
 // lookCount is how often findings are looked at.
 const lookCount = 5
 
@@ -27,6 +29,10 @@ func NextLook(pairs int) (at int, ok bool) {
 	}
 	return 0, false
 }
+
+// Shows returns among how many metrics at most so many pairs can show, at a level, that
+// any is worse: the smallest p-value that there is, 2⁻ⁿ, has to pass Holm's first step.
+func Shows(pairs int, alpha float64) int { return int(alpha*math.Exp2(float64(pairs)) + 1e-9) }
 
 // Decided reports whether no finding is Inconclusive.
 func Decided(findings []Finding) bool {

@@ -44,8 +44,11 @@ func (a *app) abCommand() *cobra.Command {
 does meanwhile does not favour either, and compares pair by pair. It adds pairs until
 each metric is decided, or the time is up. A pair with a run that is not valid is
 measured again. Which changes so many pairs will show is told as soon as four pairs tell
-the scatter, or before the first one by --foresee-by. With --together both sides of a pair are measured at the same time, as
-a canary is: what disturbs then disturbs both alike, and they disturb each other alike.
+the scatter, or before the first one by --foresee-by. With --together both sides of a
+pair are measured at the same time, as a canary is: what disturbs then disturbs both
+alike, and they disturb each other alike.
+
+` + looksWords() + `
 
 A side is a URL, a scenario with a target or with a lab (two DestinationRules are two
 scenarios; two Envoy binaries are --base-envoy and --new-envoy), or a shell command
@@ -254,7 +257,7 @@ func (j *pairJudge) more(tried int) bool {
 	if until == 0 {
 		if j.next == 0 {
 			j.next = compare.FirstLook()
-			j.note(fmt.Sprintf("looking at %d pairs first", j.next))
+			j.note(firstLookWords())
 		}
 		until = j.next
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ func (j *pairJudge) foreseeBy(path string, scenario scenarios.Scenario) error {
 	if len(j.expected) == 0 {
 		return usage(fmt.Errorf("--foresee-by %s: %d valid runs of the base, or as many pairs, are the fewest that tell a scatter", path, compare.LeastToForesee))
 	}
+	j.untilLooks()
 	j.foretold = "by the scatter of earlier runs"
 	j.tellExpected()
 	return nil
@@ -78,6 +80,7 @@ func (j *pairJudge) foresee(tried int, now time.Time) error {
 		return err
 	}
 	j.expected, j.foretold = expected, "by the scatter of the first pairs"
+	j.untilLooks()
 	j.tellExpected()
 	return nil
 }
@@ -98,6 +101,43 @@ func (j *pairJudge) ahead(fit int) (pairs int, alpha float64) {
 	return pairs, compare.LookAlpha
 }
 
+// untilLooks counts in looks how many pairs it takes: between them nothing is decided.
+func (j *pairJudge) untilLooks() {
+	if j.planned > 0 {
+		return
+	}
+	for i := range j.expected {
+		if e := &j.expected[i]; e.Needs > 0 {
+			if at, ok := compare.NextLook(e.Needs - 1); ok {
+				e.Needs = at
+			}
+		}
+	}
+}
+
+// firstLookWords say what the first look can show, and what it cannot.
+func firstLookWords() string {
+	first := compare.FirstLook()
+	next, _ := compare.NextLook(first)
+	return fmt.Sprintf("looking at %d pairs first: they can show that metrics are equivalent, but where there are more than %d, of none that it is worse or better, which takes the next look, after %d",
+		first, compare.Shows(first, compare.LookAlpha), next)
+}
+
+// looksWords is the paragraph of the help about it.
+func looksWords() string {
+	first := compare.FirstLook()
+	next, _ := compare.NextLook(first)
+	var others []string
+	for at, ok := first, true; ok; at, ok = compare.NextLook(at) {
+		others = append(others, strconv.Itoa(at))
+	}
+	last := len(others) - 1
+	return fmt.Sprintf(`Without a number of pairs the findings are looked at after %s and %s. The
+first look can show that metrics are equivalent; where there are more than %d, it cannot
+yet show of any that it is worse or better, however clear that is: that takes %d pairs,
+since each look has its part of the false alarms.`, strings.Join(others[:last], ", "), others[last], compare.Shows(first, compare.LookAlpha), next)
+}
+
 // tellExpected writes a line for each of the main metrics; ab.json has all.
 func (j *pairJudge) tellExpected() {
 	if len(j.expected) == 0 {
@@ -105,7 +145,7 @@ func (j *pairJudge) tellExpected() {
 	}
 	first := j.expected[0]
 	if first.Needs > 0 { // the same for all: it comes from how many there are
-		j.note(fmt.Sprintf("%d pairs show of no metric by itself that it is worse: among so many metrics that takes %d pairs", first.Pairs, first.Needs))
+		j.note(fmt.Sprintf("%d pairs show of no metric that it is worse: among so many that takes %d pairs", first.Pairs, first.Needs))
 		return
 	}
 	j.note(fmt.Sprintf("what %d pairs will show four times in five, %s:", first.Pairs, j.foretold))

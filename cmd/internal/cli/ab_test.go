@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sailplan-io/sailplan/analysis"
+	"github.com/sailplan-io/sailplan/analysis/compare"
 	"github.com/sailplan-io/sailplan/loadgen/record"
 )
 
@@ -37,6 +38,32 @@ func TestABOfWrongUse(t *testing.T) {
 				t.Errorf("exit code %d, want %d; it says\n%s", code, exitUsage, p.stderr.String())
 			}
 		})
+	}
+}
+
+// What the first look cannot show is said in the help and before the first pair.
+func TestABSaysWhatTheFirstLookShows(t *testing.T) {
+	p := newProcess(t, "")
+	if code := Main([]string{"ab", "--help"}, p.Process); code != exitDone {
+		t.Fatal(code)
+	}
+	said := strings.Join(strings.Fields(p.stdout.String()), " ")
+	if !strings.Contains(said, "after 8, 12, 18, 27 and 40") || !strings.Contains(said, "more than 2, it cannot yet show of any that it is worse or better, however clear that is: that takes 12 pairs") {
+		t.Errorf("the help says %s", said)
+	}
+	var notes []string
+	j := &pairJudge{note: func(text string) { notes = append(notes, text) }, began: time.Now(), most: time.Hour}
+	if !j.more(0) || len(notes) != 1 || !strings.Contains(notes[0], "looking at 8 pairs first") || !strings.Contains(notes[0], "more than 2, of none that it is worse or better") || !strings.Contains(notes[0], "after 12") {
+		t.Errorf("notes %q", notes)
+	}
+	// Ten pairs would do for nine metrics, but nothing is looked at before the twelfth.
+	j.expected = []compare.Expectation{{Pairs: 8, Needs: 10}}
+	j.untilLooks()
+	if notes = nil; j.expected[0].Needs != 12 {
+		t.Errorf("it takes %d pairs", j.expected[0].Needs)
+	}
+	if j.tellExpected(); len(notes) != 1 || !strings.Contains(notes[0], "8 pairs show of no metric that it is worse: among so many that takes 12 pairs") {
+		t.Errorf("notes %q", notes)
 	}
 }
 
