@@ -17,11 +17,25 @@ import (
 // scenarioDifferences names what two scenarios ask differently of a system: not where
 // it is, how it is observed or how the run is seeded.
 func scenarioDifferences(a, b scenarios.Scenario) []string {
-	x, y := asked(a), asked(b)
 	var out []string
+	for _, d := range askedDifferently(a, b) {
+		out = append(out, fmt.Sprintf("%s is %s and %s", strings.TrimPrefix(d.What, ofScenario), d.Base, d.New))
+	}
+	return out
+}
+
+// ofScenario is what names of differences between scenarios begin with.
+const ofScenario = "scenario "
+
+// askedDifferently lists the same. The lab and the target are what one may want to
+// compare; with another load on a side, it is the loads that are compared.
+func askedDifferently(a, b scenarios.Scenario) []Difference {
+	x, y := asked(a), asked(b)
+	var out []Difference
 	for _, key := range slices.Sorted(mapsKeys(x, y)) {
 		if x[key] != y[key] {
-			out = append(out, fmt.Sprintf("%s is %s and %s", key, cmp.Or(x[key], "not set"), cmp.Or(y[key], "not set")))
+			expected := strings.HasPrefix(key, "lab.") || strings.HasPrefix(key, "target.")
+			out = append(out, Difference{What: ofScenario + key, Base: cmp.Or(x[key], "not set"), New: cmp.Or(y[key], "not set"), Expected: expected})
 		}
 	}
 	return out
@@ -94,7 +108,7 @@ func differencesBetween(base, after []*record.Record) []Difference {
 	look("processors", false, func(r *record.Record) string {
 		return strings.TrimSpace(fmt.Sprintf("%d %s", r.Host.CPUs, r.Host.CPUModel))
 	})
-	look("memory of the machine", false, func(r *record.Record) string { return fmt.Sprint(r.Host.MemoryBytes) })
+	look("memory of the machine", false, func(r *record.Record) string { return quantity.Bytes(float64(r.Host.MemoryBytes)) })
 	look("kernel", false, func(r *record.Record) string { return r.Host.Kernel })
 	look("target", true, func(r *record.Record) string {
 		if r.Scenario.Target == nil {

@@ -143,3 +143,17 @@ func TestMachineSpeed(t *testing.T) {
 		t.Error("no warning about a machine that was slower by a fifth")
 	}
 }
+
+// After a restore another version is nothing that was to be compared.
+func TestRestoredWithAnotherVersion(t *testing.T) {
+	for _, restored := range []bool{false, true} {
+		before, after := loads(t, 6, 1, 0.004), loads(t, 6, 20, 0.004)
+		for _, rec := range after {
+			rec.Lab.EnvoyVersion = "1.39.0"
+		}
+		c, err := CompareRuns(before, after, nil, Pairing{Restored: restored})
+		if err != nil || len(c.Differences) != 1 || c.Differences[0].Expected == restored {
+			t.Errorf("%v: restored %t: differences %+v", err, restored, c.Differences)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -20,6 +21,7 @@ type Comparison struct {
 	Outcome       Outcome           `json:"outcome"`
 	OutcomeReason string            `json:"outcomeReason"`
 	Scenario      string            `json:"scenario"`
+	NewScenario   string            `json:"newScenario,omitempty"` // where the new side's has another name
 	Base          []ComparedRun     `json:"base"`
 	New           []ComparedRun     `json:"new"`
 	Paired        bool              `json:"paired"`
@@ -82,7 +84,11 @@ func CompareRuns(base, after []*record.Record, margins map[string]float64, pairi
 		return c, errors.New("comparing runs: a side has none")
 	}
 	first := base[0]
-	c.Scenario = first.Scenario.Metadata.Name
+	nameOf := func(r *record.Record) string { return r.Scenario.Metadata.Name }
+	c.Scenario = distinct(base, nameOf)
+	if name := distinct(after, nameOf); name != c.Scenario {
+		c.NewScenario = cmp.Or(name, "an unnamed scenario")
+	}
 	if !paired {
 		for _, rec := range slices.Concat(base[1:], after) {
 			if differs := scenarioDifferences(first.Scenario, rec.Scenario); len(differs) > 0 {
@@ -96,6 +102,14 @@ func CompareRuns(base, after []*record.Record, margins map[string]float64, pairi
 	fresh, left := measuredRuns(after, allowed, paired)
 	c.New = left
 	c.Differences = differencesBetween(base, after)
+	if paired {
+		c.Differences = append(c.Differences, askedDifferently(first.Scenario, after[0].Scenario)...)
+	}
+	if pairing.Restored {
+		for i := range c.Differences {
+			c.Differences[i].Expected = false // all was to be as before
+		}
+	}
 	if none(old) || none(fresh) {
 		c.Outcome, c.OutcomeReason = Invalid, "no run of "+sideName(none(old))+" is valid"
 		if paired {

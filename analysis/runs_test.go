@@ -172,3 +172,47 @@ func TestHistoryOf(t *testing.T) {
 	}
 	t.Error("p50 has no history")
 }
+
+// The names of both sides are told where they differ.
+func TestComparisonNames(t *testing.T) {
+	for _, test := range []struct{ name, base, after, scenario, other string }{
+		{"one scenario", "shop", "shop", "shop", ""},
+		{"two scenarios", "shop-old", "shop-new", "shop-old", "shop-new"},
+		{"the new one has no name", "shop", "", "shop", "an unnamed scenario"},
+	} {
+		base, after := loads(t, 2, 1, 0.004), loads(t, 2, 20, 0.004)
+		for i := range base {
+			base[i].Scenario.Metadata.Name, after[i].Scenario.Metadata.Name = test.base, test.after
+		}
+		for _, paired := range []bool{false, true} {
+			c, err := CompareRuns(base, after, nil, Pairing{Paired: paired})
+			if err != nil || c.Scenario != test.scenario || c.NewScenario != test.other {
+				t.Errorf("%s: %v: %q and %q, want %q and %q", test.name, err, c.Scenario, c.NewScenario, test.scenario, test.other)
+			}
+		}
+	}
+}
+
+// Pairs may be of two scenarios: what these ask differently is told, and another load is
+// nothing that one would want to compare.
+func TestPairsOfTwoScenarios(t *testing.T) {
+	base, after := loads(t, 2, 1, 0.004), loads(t, 2, 20, 0.004)
+	for _, rec := range after {
+		rec.Scenario.Lab = &scenarios.Lab{Gateway: scenarios.LabProxy{Concurrency: 2}}
+		rec.Scenario.Connections.Count = 9
+	}
+	for _, rec := range base {
+		rec.Scenario.Lab = &scenarios.Lab{Gateway: scenarios.LabProxy{Concurrency: 1}}
+	}
+	c, err := CompareRuns(base, after, nil, Pairing{Paired: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Difference{
+		{"scenario connections.count", "8", "9", false},
+		{"scenario lab.gateway.concurrency", "1", "2", true},
+	}
+	if !slices.Equal(c.Differences, want) {
+		t.Errorf("got %+v, want %+v", c.Differences, want)
+	}
+}

@@ -3,7 +3,6 @@ package reports
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -16,8 +15,12 @@ import (
 // then what changed beside what was measured. open is the status of a check whose verdict
 // is inconclusive: Unknown, or where that is no reason to stop, Skipped.
 func Comparison(c analysis.Comparison, open Status) Document {
+	title := "Comparison of " + orUnnamed(c.Scenario)
+	if c.NewScenario != "" {
+		title += " with " + c.NewScenario
+	}
 	d := Document{
-		Title:    "Comparison of " + orUnnamed(c.Scenario),
+		Title:    title,
 		Evidence: Note{Info, comparedRuns(c)},
 	}
 	answer := Section{Title: "Answer", Blocks: []Block{comparisonVerdict(c, open)}}
@@ -43,9 +46,9 @@ func Comparison(c analysis.Comparison, open Status) Document {
 	d.add(answer)
 	d.add(findingsSection(c.Findings))
 	d.add(consistencySection(c))
-	d.add(environmentSection(c.Differences))
+	d.add(environmentSection(c))
 	d.add(expectedSection(c.Expected))
-	d.add(findingChecks(c.Findings, open))
+	d.add(findingChecks(c, open))
 	return d
 }
 
@@ -179,7 +182,7 @@ func changeWords(f compare.Finding) string {
 			if f.Unit == "ratio" {
 				return quantity.SignedPercent(v)
 			}
-			return fmt.Sprintf("%+.3g", v)
+			return signedNumber(v)
 		}
 	}
 	text := write(f.Change.Value)
@@ -187,6 +190,13 @@ func changeWords(f compare.Finding) string {
 		text += fmt.Sprintf(" (%s … %s)", write(f.Change.Low), write(f.Change.High))
 	}
 	return text
+}
+
+func signedNumber(v float64) string {
+	if v > 0 {
+		return "+" + quantity.Number(v)
+	}
+	return quantity.Number(v)
 }
 
 func valueIn(v float64, unit string) string {
@@ -226,13 +236,16 @@ func consistencySection(c analysis.Comparison) Section {
 	return Section{Title: "Routing, statuses, telemetry", Blocks: []Block{t}}
 }
 
-func environmentSection(differences []analysis.Difference) Section {
+func environmentSection(c analysis.Comparison) Section {
 	t := Table{Columns: []Column{{Title: "What changed beside"}, {Title: "Base"}, {Title: "New"}}}
 	s := Section{Title: "Environment"}
 	unexpected := false
-	for _, d := range differences {
+	var wanted []string // maybe
+	for _, d := range c.Differences {
 		level := Info
-		if !d.Expected {
+		if d.Expected {
+			wanted = append(wanted, d.What)
+		} else {
 			level, unexpected = Warning, true
 		}
 		t.Rows = append(t.Rows, Row{Level: level, Cells: []string{d.What, orAbsent(d.Base), orAbsent(d.New)}})
@@ -244,144 +257,48 @@ func environmentSection(differences []analysis.Difference) Section {
 	if unexpected {
 		s.Blocks = append(s.Blocks, Note{Warning, "The sides were not measured under the same conditions, so a change need not come from what was to be compared."})
 	}
+	if len(wanted) > 0 && !c.Paired { // who measures side by side has chosen both
+		s.Blocks = append(s.Blocks, Note{Warning, "The sides differ in " + strings.Join(wanted, ", ") + ": where that is not what was to be compared, a change may come from it."})
+	}
 	s.Blocks = append(s.Blocks, t)
 	return s
 }
 
-// findingChecks are the cases of a JUnit file: a metric each.
-func findingChecks(findings []compare.Finding, open Status) Section {
-	var items []Check
-	for _, f := range findings {
-		c := Check{Name: f.Name, Status: Passed, Text: string(f.Verdict) + ": " + why(f)}
+// findingChecks are the cases of a JUnit file: a metric each, and where all has to be as
+// it was before, what is no number.
+func findingChecks(c analysis.Comparison, open Status) Section {
+	var items, others []Check
+	for _, f := range c.Findings {
+		check := Check{Name: f.Name, Status: Passed, Text: string(f.Verdict) + ": " + why(f)}
 		switch f.Verdict {
 		case compare.Regressed:
-			c.Status = Failed
+			check.Status = Failed
 		case compare.Inconclusive:
-			c.Status = open
+			check.Status = open
 		case compare.Equivalent, compare.Improved:
 		}
 		if change := changeWords(f); change != Absent {
-			c.Text = change + ", " + c.Text
+			check.Text = change + ", " + check.Text
 		}
-		items = append(items, c)
+		items = append(items, check)
 	}
-	if len(items) == 0 {
-		return Section{}
+	for _, each := range c.Consistency {
+		check := Check{Name: each.What, Status: Passed, Text: each.Reason}
+		switch {
+		case each.Consistent:
+		case c.Outcome == analysis.NotRestored:
+			check.Status = Failed
+		default:
+			check.Status = Skipped
+		}
+		others = append(others, check)
 	}
-	return Section{Title: "Checks", Detail: true, Blocks: []Block{Checks{"metrics", items}}}
-}
-
-// PastOf is the document of a series of runs.
-func PastOf(name string, metrics []analysis.MetricPast) Document {
-	d := Document{Title: "History of " + orUnnamed(name), Evidence: Note{Info, "Each point is one run, in the order in which they were started."}}
-	changes := Table{
-		Caption: "A change is where what lies before differs from what lies after by more than in 99 of 100 shuffles",
-		Columns: []Column{{Title: "Metric"}, {Title: "What", Strong: true}, {Title: "Since", Prose: true}, {Title: "Before", Right: true}, {Title: "After", Right: true}, {Title: "Change", Right: true}},
+	s := Section{Title: "Checks", Detail: true}
+	if len(items) > 0 {
+		s.Blocks = append(s.Blocks, Checks{"metrics", items})
 	}
-	for _, m := range metrics {
-		for _, c := range m.Past.Changes {
-			level := Good
-			if (c.After > c.Before) != m.Metric.Higher {
-				level = Bad
-			}
-			changes.Rows = append(changes.Rows, Row{Level: level, Cells: []string{
-				m.Metric.Name, "change", m.Runs[c.At], valueIn(c.Before, m.Metric.Unit), valueIn(c.After, m.Metric.Unit), relative(c.Before, c.After),
-			}})
-		}
-		if m.Past.Drift != 0 {
-			level := Good
-			if (m.Past.Drift > 0) != m.Metric.Higher {
-				level = Bad
-			}
-			changes.Rows = append(changes.Rows, Row{Level: level, Cells: []string{m.Metric.Name, "drift", "from " + m.Runs[0] + " on, little by little", "", "", quantity.SignedPercent(m.Past.Drift)}})
-		}
-		for _, at := range m.Past.Outliers {
-			changes.Rows = append(changes.Rows, Row{Cells: []string{m.Metric.Name, "outlier, no change", m.Runs[at], "", valueIn(m.Values[at], m.Metric.Unit), ""}})
-		}
-		if m.Past.Pending {
-			changes.Rows = append(changes.Rows, Row{Level: Warning, Cells: []string{m.Metric.Name, "stands out, not decided yet", m.Runs[len(m.Runs)-1], "", valueIn(m.Values[len(m.Values)-1], m.Metric.Unit), ""}})
-		}
-	}
-	s := Section{Title: "Changes"}
-	if len(changes.Rows) == 0 {
-		s.Blocks = []Block{Verdict{Good, Passed, "No change", fmt.Sprintf("None of %d metrics changed.", len(metrics))}}
-	} else {
-		s.Blocks = []Block{changes}
-	}
-	d.add(s)
-	d.add(pastLines(metrics))
-	d.add(pastCharts(metrics))
-	return d
-}
-
-// pastLines are the series as text: for forms without charts.
-func pastLines(metrics []analysis.MetricPast) Section {
-	t := Table{Columns: []Column{{Title: "Metric"}, {Title: "Runs", Right: true}, {Title: "Lowest", Right: true}, {Title: "Highest", Right: true}, {Title: "Last", Right: true}, {Title: "Course"}}}
-	for _, m := range metrics {
-		if len(m.Values) == 0 {
-			continue
-		}
-		t.Rows = append(t.Rows, Row{Cells: []string{
-			m.Metric.Name, strconv.Itoa(len(m.Values)), valueIn(slices.Min(m.Values), m.Metric.Unit), valueIn(slices.Max(m.Values), m.Metric.Unit),
-			valueIn(m.Values[len(m.Values)-1], m.Metric.Unit), course(m.Values),
-		}})
-	}
-	return Section{Title: "Courses", Blocks: []Block{t}}
-}
-
-// courseColumns is how wide a course is at most.
-const courseColumns = 32
-
-// course draws values as a row of bars, from the lowest to the highest; where there are
-// more values than columns, a bar is the mean of several.
-func course(values []float64) string {
-	bars := []rune("▁▂▃▄▅▆▇█")
-	columns := min(len(values), courseColumns)
-	low, high := slices.Min(values), slices.Max(values)
-	var out strings.Builder
-	for i := range columns {
-		part := values[i*len(values)/columns : (i+1)*len(values)/columns]
-		sum := 0.0
-		for _, v := range part {
-			sum += v
-		}
-		level := 0.0
-		if high > low {
-			level = (sum/float64(len(part)) - low) / (high - low)
-		}
-		out.WriteRune(bars[int(math.Round(level*float64(len(bars)-1)))])
-	}
-	return out.String()
-}
-
-func relative(before, after float64) string {
-	if before == 0 {
-		return Absent
-	}
-	return quantity.SignedPercent(after/before - 1)
-}
-
-func pastCharts(metrics []analysis.MetricPast) Section {
-	s := Section{Title: "Series"}
-	for _, m := range metrics {
-		scale, unit := 1.0, ""
-		switch m.Metric.Unit {
-		case "seconds":
-			scale, unit = 1e3, "ms"
-		case "bytes":
-			scale, unit = 1./(1<<20), "MiB"
-		}
-		line := Line{Name: m.Metric.Name, Dots: true}
-		for i, v := range m.Values {
-			if !math.IsNaN(v) {
-				line.Points = append(line.Points, Point{float64(i + 1), v * scale, math.NaN(), math.NaN()})
-			}
-		}
-		chart := Series{Title: m.Metric.Name, X: Axis{Label: "run"}, Y: Axis{Label: m.Metric.Name, Unit: unit}, Lines: []Line{line}}
-		for _, c := range m.Past.Changes {
-			chart.Markers = append(chart.Markers, Marker{Label: "change", At: float64(c.At) + 0.5, Low: math.NaN(), High: math.NaN()})
-		}
-		s.Blocks = append(s.Blocks, chart)
+	if len(others) > 0 {
+		s.Blocks = append(s.Blocks, Checks{"as before", others})
 	}
 	return s
 }

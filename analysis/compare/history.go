@@ -28,9 +28,11 @@ type Past struct {
 	Pending bool `json:"pending,omitempty"`
 }
 
+// LeastPast is how many values of a series it takes to tell a change.
+const LeastPast = 8
+
 const (
 	leastSegment = 3 // values between two changes
-	leastPast    = 8 // values of a series
 	permutations = 499
 	pastAlpha    = 0.01
 	standsOut    = 5.0 // robust deviations from the neighbours
@@ -47,7 +49,7 @@ const (
 // analysis of multivariate data" (E-divisive), 2014.
 func History(series []float64, seed uint64) Past {
 	past := Past{Changes: []Change{}, Outliers: []int{}}
-	if len(series) < leastPast {
+	if len(series) < LeastPast {
 		return past
 	}
 	kept := make([]int, 0, len(series)) // indices
@@ -203,7 +205,7 @@ func (p *Past) level(series []float64) {
 // begins, where there is a trend that steps explain no better.
 func drift(values []float64, changes []Change) float64 {
 	n := len(values)
-	if n < leastPast || stat.MannKendall(values).P > driftAlpha {
+	if n < LeastPast || stat.MannKendall(values).P > driftAlpha {
 		return 0
 	}
 	var slopes []float64
@@ -249,7 +251,7 @@ func pending(values []float64, changes []Change) bool {
 	if len(changes) > 0 {
 		from = changes[len(changes)-1].At
 	}
-	if n-from < leastPast {
+	if n-from < LeastPast {
 		return false
 	}
 	body := values[from : n-leastSegment+1]

@@ -212,14 +212,28 @@ func (a *app) annotate(c analysis.Comparison, s streams) {
 	if on, _ := a.LookupEnv("GITHUB_ACTIONS"); on != "true" {
 		return
 	}
+	// https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+	escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	tell := func(command, title, text string) {
+		title = strings.NewReplacer(":", "%3A", ",", "%2C").Replace(escape.Replace(title))
+		fmt.Fprintf(s.table, "::%s title=%s::%s\n", command, title, escape.Replace(text))
+	}
+	if c.Outcome == analysis.Invalid {
+		tell("error", "no answer", c.OutcomeReason)
+	}
 	for _, f := range c.Findings {
-		command := map[compare.Verdict]string{compare.Regressed: "error", compare.Inconclusive: "warning"}[f.Verdict]
-		if command == "" {
-			continue
+		if command := map[compare.Verdict]string{compare.Regressed: "error", compare.Inconclusive: "warning"}[f.Verdict]; command != "" {
+			tell(command, fmt.Sprintf("%s %s", f.Name, f.Verdict), cmp.Or(f.Reason, string(f.Verdict)))
 		}
-		// https://docs.github.com/actions/reference/workflow-commands-for-github-actions
-		escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-		title := strings.NewReplacer(":", "%3A", ",", "%2C").Replace(escape.Replace(fmt.Sprintf("%s %s", f.Name, f.Verdict)))
-		fmt.Fprintf(s.table, "::%s title=%s::%s\n", command, title, escape.Replace(cmp.Or(f.Reason, string(f.Verdict))))
+	}
+	for _, each := range c.Consistency {
+		if !each.Consistent && c.Outcome == analysis.NotRestored {
+			tell("error", each.What+" not as before", each.Reason)
+		}
+	}
+	for _, d := range c.Differences {
+		if !d.Expected {
+			tell("warning", d.What+" differs", fmt.Sprintf("%s, and now %s", cmp.Or(d.Base, "none"), cmp.Or(d.New, "none")))
+		}
 	}
 }

@@ -133,6 +133,24 @@ func TestAnnotations(t *testing.T) {
 	if got := p.stdout.String(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
+	for _, test := range []struct {
+		name string
+		of   analysis.Comparison
+		want string
+	}{
+		{"no answer", analysis.Comparison{Outcome: analysis.Invalid, OutcomeReason: "no run of the base is valid"}, "::error title=no answer::no run of the base is valid\n"},
+		{"not as before", analysis.Comparison{Outcome: analysis.NotRestored, Consistency: []analysis.Consistency{{What: "routing", Reason: "50 %"}, {What: "statuses", Consistent: true}}},
+			"::error title=routing not as before::50 %25\n"},
+		{"not as before, which nobody asked for", analysis.Comparison{Outcome: analysis.NothingRegressed, Consistency: []analysis.Consistency{{What: "routing"}}}, ""},
+		{"another machine", analysis.Comparison{Differences: []analysis.Difference{{What: "processors", Base: "2", New: "4"}, {What: "target", Expected: true}}},
+			"::warning title=processors differs::2, and now 4\n"},
+	} {
+		p.stdout.Reset()
+		a.annotate(test.of, a.streams(outputOptions{}))
+		if got := p.stdout.String(); got != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
 	p.stdout.Reset()
 	a.LookupEnv = func(string) (string, bool) { return "", false }
 	a.annotate(analysis.Comparison{Findings: []compare.Finding{{Verdict: compare.Regressed}}}, a.streams(outputOptions{}))

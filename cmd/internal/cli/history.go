@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,10 @@ func (a *app) historyCommand() *cobra.Command {
 		Long: `history reads all run directories below a folder, in the order in which they were
 started, and says where a metric changed: at once, or little by little, which no
 comparison of two builds shows. A single value that stands out is no change. Runs of
-another scenario than the last one are left out.
+another scenario than the last one, and those that cannot be read or are not valid, are
+left out and named. It takes eight runs to tell a change.
+
+Exit code: 0 whatever changed, since that may be long ago; 4 no run counts; 2 no runs.
 
 With --git the runs are those that were ever committed below the folder on a branch of
 the Git repository here, also where later commits replaced or removed them; each run is
@@ -39,17 +43,17 @@ named by the commit that brought it.`,
   sailplan history runs/ --git performance-results`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, given []string) error {
-			var records []*record.Record
+			var runs past
 			var err error
 			if branch == "" {
-				records, err = openRuns(given)
+				runs, err = pastRuns(given[0])
 			} else {
-				records, err = a.committedRuns(c.Context(), branch, given[0])
+				runs, err = a.committedRuns(c.Context(), branch, given[0])
 			}
 			if err != nil {
 				return err
 			}
-			return a.tellHistory(records, o, page)
+			return a.tellHistory(runs, o, page)
 		},
 	}
 	o.flags(c)
@@ -58,55 +62,90 @@ named by the commit that brought it.`,
 	return c
 }
 
-// tellHistory writes what is known of a series of runs.
-func (a *app) tellHistory(records []*record.Record, o outputOptions, page string) error {
-	metrics, skipped, err := analysis.HistoryOf(records, 1)
+// past is a series of runs, and those that can't be read: one of them does not keep all
+// others from being looked at.
+type past struct {
+	records    []*record.Record
+	unreadable []analysis.ComparedRun
+}
+
+// read opens a run directory, and knows it by the name.
+func (p *past) read(dir, name string) {
+	rec, err := record.Open(dir)
 	if err != nil {
-		return err
+		p.unreadable = append(p.unreadable, analysis.ComparedRun{Dir: name, WhyNot: err.Error()})
+		return
 	}
+	rec.Dir = name
+	p.records = append(p.records, rec)
+}
+
+// pastRuns opens the runs below a folder.
+func pastRuns(folder string) (past, error) {
+	var p past
+	dirs, err := runsIn(folder)
+	if err != nil {
+		return p, usage(err)
+	}
+	for _, dir := range dirs {
+		p.read(dir, dir)
+	}
+	return p, nil
+}
+
+// historyResult is what history writes as JSON. It is an API: fields are added, not
+// changed or removed.
+type historyResult struct {
+	FormatVersion int                    `json:"formatVersion"`
+	Scenario      string                 `json:"scenario"`
+	Metrics       []analysis.MetricPast  `json:"metrics"`
+	Skipped       []analysis.ComparedRun `json:"skipped"`
+}
+
+// tellHistory writes what is known of a series of runs.
+func (a *app) tellHistory(p past, o outputOptions, page string) error {
 	s := a.streams(o)
-	for _, run := range skipped {
+	result := historyResult{FormatVersion: analysis.ResultFormatVersion, Metrics: []analysis.MetricPast{}, Skipped: p.unreadable}
+	if len(p.records) > 0 {
+		metrics, skipped, err := analysis.HistoryOf(p.records, 1)
+		if err != nil {
+			return err
+		}
+		result.Metrics, result.Skipped = metrics, append(result.Skipped, skipped...)
+		last := slices.MaxFunc(p.records, func(a, b *record.Record) int { return a.StartedAt.Compare(b.StartedAt) })
+		result.Scenario = last.Scenario.Metadata.Name
+	}
+	for _, run := range result.Skipped {
 		fmt.Fprintf(s.progress, "%s is left out: %s\n", run.Dir, run.WhyNot)
 	}
-	if len(metrics) == 0 {
+	if len(result.Metrics) == 0 {
 		return exitError{exitInvalid, errors.New("no run counts")}
 	}
-	name := records[len(records)-1].Scenario.Metadata.Name
-	result := struct {
-		Metrics []analysis.MetricPast  `json:"metrics"`
-		Skipped []analysis.ComparedRun `json:"skipped"`
-	}{metrics, skipped}
-	return a.tellDocument(reports.PastOf(name, metrics), result, o, page, s, false)
+	return a.tellDocument(reports.PastOf(result.Scenario, result.Metrics, result.Skipped), result, o, page, s, false)
 }
 
 // committed is a run directory as a commit has it.
 type committed struct{ commit, dir string }
 
 // committedRuns opens every run that was committed below a folder on a branch.
-func (a *app) committedRuns(ctx context.Context, branch, dir string) (_ []*record.Record, err error) {
+func (a *app) committedRuns(ctx context.Context, branch, dir string) (p past, err error) {
 	runs, err := a.listCommitted(ctx, branch, dir)
 	if err != nil {
-		return nil, usage(err)
+		return p, usage(err)
 	}
 	work, err := os.MkdirTemp("", "sailplan-history-*")
 	if err != nil {
-		return nil, fmt.Errorf("reading runs from Git: %w", err)
+		return p, fmt.Errorf("reading runs from Git: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	var records []*record.Record
 	for i, run := range runs {
 		to := filepath.Join(work, fmt.Sprint(i))
 		if err := a.extract(ctx, run, to); err != nil {
-			return nil, err
+			return p, err
 		}
-		rec, err := record.Open(to)
-		if err != nil {
-			return nil, usage(fmt.Errorf("%s of commit %s: %w", run.dir, run.commit, err))
-		}
-		rec.Dir = run.commit[:min(len(run.commit), 10)] + ":" + run.dir
-		records = append(records, rec)
+		p.read(to, run.commit[:min(len(run.commit), 10)]+":"+run.dir)
 	}
-	return records, nil
+	return p, nil
 }
 
 // listCommitted lists the runs that commits of a branch added or replaced below a

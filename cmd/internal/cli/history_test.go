@@ -131,9 +131,46 @@ func TestHistoryForms(t *testing.T) {
 	if err != nil || !bytes.Contains(text, []byte("uPlot")) {
 		t.Errorf("%v: the page has no chart", err)
 	}
-	for _, want := range []string{"highest rate that holds", "▁▁▁", "No change"} {
+	for _, want := range []string{"highest rate that holds", "▁▁▁", "Not known yet", "8 runs to tell a change, and there are 3"} {
 		if !strings.Contains(p.stdout.String(), want) {
 			t.Errorf("the table has no %q:\n%s", want, p.stdout.String())
 		}
+	}
+}
+
+// One run that can't be read does not keep the others from being looked at.
+func TestHistoryOfBrokenRuns(t *testing.T) {
+	root := t.TempDir()
+	broken := func(dir string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, dir, runFile), []byte(`{"formatVersion": 1, "to`), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	broken("half")
+	p := newProcess(t, "")
+	if code := Main([]string{"history", root}, p.Process); code != exitInvalid || !strings.Contains(p.stderr.String(), "half is left out") {
+		t.Errorf("of one run that is broken: exit code %d\n%s", code, p.stderr.String())
+	}
+	pastOf(t, 0, filepath.Join(root, "good"))
+	p = newProcess(t, "")
+	if code := Main([]string{"history", root, "--json", "-"}, p.Process); code != exitDone || !strings.Contains(p.stderr.String(), "half is left out") {
+		t.Fatalf("exit code %d\n%s", code, p.stderr.String())
+	}
+	var got struct {
+		FormatVersion int
+		Scenario      string
+		Metrics       []struct{ Runs []string }
+		Skipped       []struct{ Dir, WhyNot string }
+	}
+	if err := json.Unmarshal(p.stdout.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.FormatVersion != 1 || got.Scenario == "" || len(got.Metrics) == 0 || len(got.Metrics[0].Runs) != 1 ||
+		len(got.Skipped) != 1 || !strings.HasSuffix(got.Skipped[0].Dir, "half") || got.Skipped[0].WhyNot == "" {
+		t.Errorf("%+v", got)
 	}
 }
