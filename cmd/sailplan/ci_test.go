@@ -89,13 +89,23 @@ func newPipeline(t *testing.T) pipeline {
 	write(filepath.Join(bin, "go"), "#!/bin/sh\n[ \"$1\" = install ]\n", 0o755)
 	// gh run list · gh run download ID --name N --dir D · gh pr comment N --body-file F
 	write(filepath.Join(bin, "gh"), "#!/bin/sh\ncase \"$1 $2\" in\n'run list') echo 41 ;;\n'run download') [ \"$3\" = 41 ] && mkdir -p \"$7\" && cp -r stored/. \"$7\" ;;\n'pr comment') [ \"$3\" = 7 ] && cp \"$5\" commented.md ;;\n*) exit 9 ;;\nesac\n", 0o755)
-	// curl … --output FILE URL · unzip -q FILE PATTERN -d DIR
-	write(filepath.Join(bin, "curl"), "#!/bin/sh\nfor a; do [ \"$p\" = --output ] && echo artefact >\"$a\"; p=\"$a\"; done\n", 0o755)
-	write(filepath.Join(bin, "unzip"), "#!/bin/sh\n[ -f \"$2\" ] && mkdir -p \"$5/runs/new\" && cp -r stored/. \"$5/runs/new\"\n", 0o755)
+	// curl … --output FILE URL of an artefact or a note, the last with --data-urlencode body@FILE
+	write(filepath.Join(bin, "curl"), `#!/bin/sh
+for a; do
+  [ "$p" = --output ] && output="$a"
+  [ "$p" = --data-urlencode ] && body="${a#body@}"
+  p="$a"
+done
+case "$p" in
+https://gitlab.example.com/api/v4/projects/5/jobs/artifacts/main/raw/runs.tar?job=performance) [ -z "$body" ] && tar -cf "$output" -C stored . ;;
+https://gitlab.example.com/api/v4/projects/5/merge_requests/8/notes) cp "$body" noted.md && echo '{}' >"$output" ;;
+*) exit 22 ;;
+esac
+`, 0o755)
 	p.environment = append(os.Environ(), "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"),
 		"GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_SYSTEM="+os.DevNull, "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com",
 		"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com", "CI_COMMIT_BRANCH=change", "CI_DEFAULT_BRANCH=main",
-		"CI_API_V4_URL=https://gitlab.example.com/api/v4", "CI_PROJECT_ID=5", "CI_JOB_TOKEN=secret")
+		"CI_API_V4_URL=https://gitlab.example.com/api/v4", "CI_PROJECT_ID=5", "CI_JOB_TOKEN=secret", "CI_MERGE_REQUEST_IID=8", "PERFORMANCE_TOKEN=secret")
 	server := exec.Command(self)
 	server.Env = append(os.Environ(), serverVariable+"="+standing)
 	if err := server.Start(); err != nil {
@@ -150,7 +160,7 @@ func (p pipeline) run(t *testing.T, script string) {
 	}
 }
 
-// Every command of docs/ci.md is run here, with stand-ins for gh, curl, unzip and
+// Every command of docs/ci.md is run here, with stand-ins for gh, curl and
 // `go install`; and the files for the two services are what they are called.
 func TestPipelines(t *testing.T) {
 	for _, program := range []string{"git", "bash"} {
@@ -204,8 +214,10 @@ func TestPipelines(t *testing.T) {
 	if counted["sh"] < 6 || counted["yaml"] < 4 {
 		t.Errorf("the page has %v blocks", counted)
 	}
-	if _, err := os.Stat(filepath.Join(p.dir, "commented.md")); err != nil {
-		t.Error("nobody commented on the pull request:", err)
+	for _, name := range []string{"commented.md", "noted.md"} { // of GitHub, of GitLab
+		if _, err := os.Stat(filepath.Join(p.dir, name)); err != nil {
+			t.Error("nobody commented on the change:", err)
+		}
 	}
 	p.checkCalls(t)
 }
