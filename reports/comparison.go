@@ -44,7 +44,7 @@ func Comparison(c analysis.Comparison, open Status) Document {
 		}
 	}
 	d.add(answer)
-	d.add(findingsSection(c.Findings))
+	d.add(findingsSection(c))
 	d.add(consistencySection(c))
 	d.add(environmentSection(c))
 	d.add(expectedSection(c.Expected))
@@ -125,7 +125,7 @@ func comparisonVerdict(c analysis.Comparison, open Status) Verdict {
 	return v
 }
 
-func findingsSection(findings []compare.Finding) Section {
+func findingsSection(c analysis.Comparison) Section {
 	t := Table{
 		Caption: "Medians of the runs; the change with its interval at 90\u00a0%, so that each end is wrong in one of twenty",
 		Columns: []Column{
@@ -133,9 +133,9 @@ func findingsSection(findings []compare.Finding) Section {
 			{Title: "Verdict", Strong: true}, {Title: "Why", Prose: true},
 		},
 	}
-	for _, f := range findings {
+	for _, f := range c.Findings {
 		t.Rows = append(t.Rows, Row{Level: findingLevel(f.Verdict), Cells: []string{
-			f.Name, valueIn(f.BaseMedian.Value, f.Unit), valueIn(f.NewMedian.Value, f.Unit), changeWords(f), string(f.Verdict), why(f),
+			f.Name, valueIn(f.BaseMedian.Value, f.Unit), valueIn(f.NewMedian.Value, f.Unit), changeWords(f), string(f.Verdict), why(f, c.Paired),
 		}})
 	}
 	if len(t.Rows) == 0 {
@@ -157,16 +157,20 @@ func findingLevel(v compare.Verdict) Level {
 	return Info
 }
 
-func why(f compare.Finding) string {
+func why(f compare.Finding, paired bool) string {
 	text := f.Reason
 	if f.Effective[0] > 0 && f.Effective[1] > 0 {
 		text += fmt.Sprintf("; the seconds of the runs are worth %.0f and %.0f independent ones", f.Effective[0], f.Effective[1])
 	}
+	one, more := "run a side", "runs a side"
+	if paired {
+		one, more = "pair", "pairs"
+	}
 	switch {
 	case f.MoreRuns == 1:
-		text += "; about one more run a side would tell"
+		text += "; about one more " + one + " would tell"
 	case f.MoreRuns > 1:
-		text += fmt.Sprintf("; about %d more runs a side would tell", f.MoreRuns)
+		text += fmt.Sprintf("; about %d more %s would tell", f.MoreRuns, more)
 	}
 	return text
 }
@@ -269,7 +273,7 @@ func environmentSection(c analysis.Comparison) Section {
 func findingChecks(c analysis.Comparison, open Status) Section {
 	var items, others []Check
 	for _, f := range c.Findings {
-		check := Check{Name: f.Name, Status: Passed, Text: string(f.Verdict) + ": " + why(f)}
+		check := Check{Name: f.Name, Status: Passed, Text: string(f.Verdict) + ": " + why(f, c.Paired)}
 		switch f.Verdict {
 		case compare.Regressed:
 			check.Status = Failed

@@ -162,14 +162,24 @@ func pastCharts(metrics []analysis.MetricPast) Section {
 			scale, unit = 1e3, "ms"
 		case "bytes":
 			scale, unit = 1./(1<<20), "MiB"
+		case "ratio":
+			scale, unit = 100, "%"
 		}
-		line := Line{Name: m.Metric.Name, Dots: true}
+		line, outliers := Line{Name: m.Metric.Name, Dots: true}, Line{Name: "outlier", Dots: true, Color: 1}
 		for i, v := range m.Values {
-			if !math.IsNaN(v) {
-				line.Points = append(line.Points, Point{float64(i + 1), v * scale, math.NaN(), math.NaN()})
+			if math.IsNaN(v) {
+				continue
 			}
+			to := &line
+			if slices.Contains(m.Past.Outliers, i) {
+				to = &outliers
+			}
+			to.Points = append(to.Points, Point{float64(i + 1), v * scale, math.NaN(), math.NaN()})
 		}
 		chart := Series{Title: m.Metric.Name, X: Axis{Label: "run"}, Y: Axis{Label: m.Metric.Name, Unit: unit}, Lines: []Line{line}}
+		if len(outliers.Points) > 0 {
+			chart.Lines = append(chart.Lines, outliers)
+		}
 		for _, c := range m.Past.Changes {
 			chart.Markers = append(chart.Markers, Marker{Label: "change", At: float64(c.At) + 0.5, Low: math.NaN(), High: math.NaN()})
 		}

@@ -57,6 +57,24 @@ func TestPastVerdict(t *testing.T) {
 	}
 }
 
+// The chart has each value once, outliers apart, and a line where a change is.
+func TestPastCharts(t *testing.T) {
+	m := analysis.MetricPast{
+		Metric: compare.Metric{Name: "error ratio", Unit: "ratio"}, Values: []float64{0.01, 0.5, 0.01, 0.02},
+		Past: compare.Past{Changes: []compare.Change{{At: 3}}, Outliers: []int{1}},
+	}
+	chart, _ := pastCharts([]analysis.MetricPast{m}).Blocks[0].(Series)
+	if len(chart.Lines) != 2 || len(chart.Lines[0].Points) != 3 || len(chart.Lines[1].Points) != 1 {
+		t.Fatalf("lines %+v", chart.Lines)
+	}
+	if p := chart.Lines[1].Points[0]; p.X != 2 || p.Y != 50 || chart.Y.Unit != "%" {
+		t.Errorf("the outlier is at %+v, in %s", p, chart.Y.Unit)
+	}
+	if len(chart.Markers) != 1 || chart.Markers[0].At != 3.5 { // between the third run and the fourth
+		t.Errorf("markers %+v", chart.Markers)
+	}
+}
+
 // Runs that do not count are named in the document.
 func TestPastNamesWhatIsLeftOut(t *testing.T) {
 	d := PastOf("shop", nil, []analysis.ComparedRun{{Dir: "runs/3", WhyNot: "it was killed"}})

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/sailplan-io/sailplan/analysis/quantity"
 	"github.com/sailplan-io/sailplan/analysis/stat"
 )
 
@@ -182,13 +183,16 @@ func (f *Finding) settle(worse, better, scattered bool, metrics int) {
 		f.Verdict, f.Reason = Improved, f.words("better")
 	case f.Change.OK() && f.low >= -limit && f.high <= limit && scattered:
 		f.Verdict = Inconclusive
-		f.Reason = fmt.Sprintf("the middle did not change by more than %s, but the new runs differ from each other %.3g times as much as those of the base", f.marginWords(), f.Scatter)
+		f.Reason = fmt.Sprintf("the middle did not change by more than %s, but the new runs differ from each other %s times as much as those of the base", f.marginWords(), quantity.Number(f.Scatter))
 	case f.Change.OK() && f.low >= -limit && f.high <= limit:
 		f.Verdict, f.Reason = Equivalent, fmt.Sprintf("the change lies within %s", f.marginWords())
 	default:
 		f.Verdict = Inconclusive
 		f.Reason = f.whyNot(metrics)
 		f.MoreRuns = f.more(limit)
+		if f.MoreRuns == 0 && f.sd > 0 && !math.IsInf(f.low, 0) {
+			f.Reason += fmt.Sprintf("; if the change is what it seems, it takes more than %s more to tell", quantity.Count(mostRuns))
+		}
 	}
 }
 
@@ -204,9 +208,9 @@ func (f *Finding) marginWords() string { return f.inUnit(f.Margin) }
 // inUnit writes a change as people read it; a difference of ratios is in per cent, too.
 func (f *Finding) inUnit(change float64) string {
 	if f.Absolute && f.Unit != "ratio" {
-		return fmt.Sprintf("%.3g", change)
+		return quantity.Number(change)
 	}
-	return fmt.Sprintf("%.3g\u00a0%%", 100*change)
+	return quantity.Percent(change)
 }
 
 func (f *Finding) whyNot(metrics int) string {

@@ -94,6 +94,22 @@ func TestMoreRuns(t *testing.T) {
 	}
 }
 
+// Where more runs would hardly tell, that is said, and large changes are written out.
+func TestWordsOfInconclusive(t *testing.T) {
+	at := Runs([]Series{{latency, runsAround(1), runsAround(1.05)}})[0]
+	if at.Verdict != Inconclusive || at.MoreRuns != 0 || !strings.Contains(at.Reason, "more than 1\u00a0000 more") {
+		t.Errorf("at the margin: %d more runs: %s", at.MoreRuns, at.Reason)
+	}
+	wide := Runs([]Series{{latency, []float64{1, 2, 40, 80}, []float64{1, 3, 50, 90}}})[0]
+	if wide.Verdict != Inconclusive || !(wide.Detectable > 10) || strings.Contains(wide.Reason, "e+") {
+		t.Errorf("%s, detectable %g: %s", wide.Verdict, wide.Detectable, wide.Reason)
+	}
+	two := Runs([]Series{{latency, []float64{1, 1.01}, []float64{2, 2.01}}})[0]
+	if two.MoreRuns != 1 || strings.Contains(two.Reason, "takes more than") {
+		t.Errorf("two runs a side, %d more: %s", two.MoreRuns, two.Reason)
+	}
+}
+
 // What lies far beyond the margin needs so many pairs as it takes to stand out among
 // the metrics: of nine at 5 %, 2⁻⁸ < 0.05 ÷ 9 < 2⁻⁷, so eight.
 func TestMorePairsAmongMetrics(t *testing.T) {
