@@ -127,7 +127,7 @@ func comparisonVerdict(c analysis.Comparison, open Status) Verdict {
 
 func findingsSection(c analysis.Comparison) Section {
 	t := Table{
-		Caption: "Medians of the runs; the change with its interval at 90\u00a0%, so that each end is wrong in one of twenty",
+		Caption: findingsCaption(c.Findings),
 		Columns: []Column{
 			{Title: "Metric"}, {Title: "Base", Right: true}, {Title: "New", Right: true}, {Title: "Change", Right: true, Strong: true},
 			{Title: "Verdict", Strong: true}, {Title: "Why", Prose: true},
@@ -142,6 +142,16 @@ func findingsSection(c analysis.Comparison) Section {
 		return Section{}
 	}
 	return Section{Title: "Metrics", Blocks: []Block{t}}
+}
+
+// findingsCaption says how sure the intervals are, which depends on how often is looked.
+func findingsCaption(findings []compare.Finding) string {
+	for _, f := range findings {
+		if level := f.Change.Confidence; level > 0 && level < 1 {
+			return fmt.Sprintf("Medians of the runs; the change with its interval at %s, so that each end is wrong in one of %.0f", quantity.Percent(level), 2/(1-level))
+		}
+	}
+	return "Medians of the runs"
 }
 
 func findingLevel(v compare.Verdict) Level {

@@ -89,6 +89,20 @@ func TestChangeHasAMinus(t *testing.T) {
 	}
 }
 
+// Two ends are wrong in as many as the interval leaves out: 10 % are two of twenty, 2 % two
+// of a hundred.
+func TestFindingsCaption(t *testing.T) {
+	for want, level := range map[string]float64{"at 90 %, so that each end is wrong in one of 20": 0.9, "at 98 %, so that each end is wrong in one of 100": 0.98} {
+		got := findingsCaption([]compare.Finding{{Change: stat.NotEstimable(2, "nothing")}, {Change: stat.Estimate{Confidence: level}}})
+		if !strings.HasSuffix(strings.ReplaceAll(got, "\u00a0", " "), want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if got := findingsCaption(nil); got != "Medians of the runs" {
+		t.Errorf("of nothing: %q", got)
+	}
+}
+
 // What is not as before is a case of its own, which fails where it has to be as before.
 func TestConsistencyChecks(t *testing.T) {
 	for outcome, want := range map[analysis.Outcome]Status{analysis.NotRestored: Failed, analysis.NothingRegressed: Skipped} {

@@ -237,6 +237,10 @@ type pairJudge struct {
 // triesPerPair is how many pairs are measured for one that counts, at most.
 const triesPerPair = 2
 
+// triesInVain is after how many pairs it ends when none of them counts: what is wrong with
+// all of these is wrong with the next ones, too.
+const triesInVain = 4
+
 func (j *pairJudge) more(tried int) bool {
 	now := time.Now()
 	defer func() { j.pairBegan = now }()
@@ -249,6 +253,10 @@ func (j *pairJudge) more(tried int) bool {
 			j.note(fmt.Sprintf("after %d pairs the time is up (--max-time %s)", tried, j.most))
 			return false
 		}
+	}
+	if j.good == 0 && tried >= triesInVain {
+		j.note(fmt.Sprintf("none of the first %d pairs counts, so no more are measured", tried))
+		return false
 	}
 	if j.failed = j.foresee(tried, now); j.failed != nil {
 		return false
@@ -291,7 +299,7 @@ func (j *pairJudge) begin(pair int, side string) {
 }
 
 // pair reads the runs of a pair.
-func (j *pairJudge) pair(_ int, base, after string) {
+func (j *pairJudge) pair(pair int, base, after string) {
 	valid := true
 	for _, side := range []struct {
 		dir  string
@@ -303,7 +311,10 @@ func (j *pairJudge) pair(_ int, base, after string) {
 			return
 		}
 		*side.runs = append(*side.runs, rec)
-		valid = valid && analysis.WhyNotCompared(rec) == ""
+		if why := analysis.WhyNotCompared(rec); why != "" {
+			valid = false
+			j.note(fmt.Sprintf("pair %d does not count: %s: %s", pair+1, filepath.Base(side.dir), why))
+		}
 	}
 	if valid {
 		j.good++

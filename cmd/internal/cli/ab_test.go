@@ -224,6 +224,29 @@ func TestABTogether(t *testing.T) {
 	}
 }
 
+// Where no pair can count, as with too few answers for an objective, that is said of each,
+// and not measured on and on.
+func TestABInVain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "side.yaml")
+	text := strings.Replace(scenarioText, "lab: {proxy: auto}", "target: {url: '"+serveAfter(t, time.Millisecond)+"', protocol: h2c}", 1)
+	text = strings.Replace(text, "latency: 50ms", "latency: 2s", 1) // of p99, which needs 726 answers
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := newProcess(t, "")
+	p.Executable = os.Executable
+	dir := filepath.Join(t.TempDir(), "ab")
+	code := Main([]string{"ab", "--base", file, "--new", file, "--rate", "50/s", "--duration", "500ms", "--out", dir}, p.Process)
+	for _, want := range []string{"pair 1 does not count: 001-base: ", "726", "none of the first 4 pairs counts"} {
+		if !strings.Contains(p.stderr.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, p.stderr.String())
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "005-base")); err == nil || code != exitInvalid {
+		t.Errorf("exit code %d, want %d; fifth pair: %v", code, exitInvalid, err)
+	}
+}
+
 // When one side cannot be measured, the other one is ended as well, and the error says
 // which it was.
 func TestABTogetherOfASideThatIsNotThere(t *testing.T) {
