@@ -94,7 +94,13 @@ func comparedRuns(c analysis.Comparison) string {
 	if c.Paired {
 		return fmt.Sprintf("%d pairs of runs of the base and new ones, side by side.", pairsThatCount(c))
 	}
-	return fmt.Sprintf("%d runs of the base against %d new ones.", count(c.Base), count(c.New))
+	plural := func(n int, one, more string) string {
+		if n == 1 {
+			return "1 " + one
+		}
+		return fmt.Sprintf("%d %s", n, more)
+	}
+	return plural(count(c.Base), "run", "runs") + " of the base against " + plural(count(c.New), "new one", "new ones") + "."
 }
 
 // pairsThatCount is how many pairs have two runs that count.
