@@ -18,7 +18,24 @@ func Effective(r breaker.Report) Document {
 	s := Section{Title: "Effective policy", Blocks: breakerNotes(r)}
 	s.Blocks = append(s.Blocks, settingTables(r)...)
 	d.add(s)
+	d.add(peakSection(r))
 	return d
+}
+
+// peakSection holds the settings against the peak, and says what that is.
+func peakSection(r breaker.Report) Section {
+	if len(r.Peak) == 0 && len(r.Judgements) == 0 {
+		return Section{}
+	}
+	t := Table{Caption: "The peak", Columns: []Column{{Title: "What"}, {Title: "Value", Right: true, Strong: true}, {Title: "From", Prose: true}}}
+	for _, given := range r.Peak {
+		t.Rows = append(t.Rows, Row{Cells: []string{given.What, given.Text(), given.Source}})
+	}
+	s := resultSection("The settings against the peak", "Judgement", r.Judgements)
+	if len(t.Rows) > 0 {
+		s.Title, s.Blocks = "The settings against the peak", slices.Concat([]Block{t}, s.Blocks)
+	}
+	return s
 }
 
 func destinationName(r breaker.Report) string {
@@ -77,7 +94,7 @@ func Breaker(r breaker.Report) Document {
 	answer.Blocks = append(answer.Blocks, breakerNotes(r)...)
 	d.add(answer)
 	d.add(resultSection("Trials", "Trial", r.Trials))
-	d.add(resultSection("The settings against the peak", "Judgement", r.Judgements))
+	d.add(peakSection(r))
 	d.add(breakerFindings(r))
 	d.add(timelineSection(r))
 	d.add(trialChecks(r))

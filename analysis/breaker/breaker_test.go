@@ -356,6 +356,8 @@ func TestJudgeAgainstPeak(t *testing.T) {
 		{"each client by itself", usualRule(", maxEjectionPercent: 50"), breaker.Peak{RPS: 300, AnswerSeconds: 0.1, Clients: 4}, "errors until", breaker.Pass, "20 errors in all"},
 		{"the rest carries it", usualRule(", maxEjectionPercent: 50"), breaker.Peak{RPS: 300, AnswerSeconds: 0.1, Clients: 1, CapacityRPS: 160}, "the rest", breaker.Pass, "150/s instead of 100/s"},
 		{"the rest does not", usualRule(", maxEjectionPercent: 50"), breaker.Peak{RPS: 300, AnswerSeconds: 0.1, Clients: 1, CapacityRPS: 140}, "the rest", breaker.Fail, "one carries 140/s"},
+		{"the rest was seen to carry it", usualRule(", maxEjectionPercent: 50"), breaker.Peak{RPS: 300, AnswerSeconds: 0.1, Clients: 1, SeenRPS: 160}, "the rest", breaker.Pass, "one was seen to carry 160/s"},
+		{"the rest was not seen to carry it", usualRule(", maxEjectionPercent: 50"), breaker.Peak{RPS: 300, AnswerSeconds: 0.1, Clients: 1, SeenRPS: 140}, "the rest", breaker.Pass, "whether it carries more is not known"},
 		{"all out", usualRule(", maxEjectionPercent: 100"), breaker.Peak{RPS: 300, AnswerSeconds: 0.1, Clients: 1}, "the rest", breaker.Fail, "none is left"},
 		{"unbounded", "{outlierDetection: {}}", breaker.Peak{RPS: 300, AnswerSeconds: 0.1, Clients: 1}, "overload that", breaker.Fail, "any number"},
 		{"bounded by clients", "{connectionPool: {http: {http2MaxRequests: 100}}}", breaker.Peak{RPS: 100, AnswerSeconds: 0.1, Clients: 2}, "overload that", breaker.Pass, "20 times the 10"},
@@ -439,16 +441,19 @@ func TestSafeFindings(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		capacity float64
+		seen     float64
 		fix      string
 		caution  string
 	}{
-		{"nothing known", 0, "maxEjectionPercent: 34", ""},
-		{"one can be spared", 160, "maxEjectionPercent: 34 # at most 66", ""},
-		{"none can be spared", 120, "", "Add endpoints first"},
+		{"nothing known", 0, 0, "maxEjectionPercent: 34", ""},
+		{"one can be spared", 160, 0, "maxEjectionPercent: 34 # at most 66", ""},
+		{"none can be spared", 120, 0, "", "Add endpoints first"},
+		{"one can be spared by what was seen", 0, 160, "maxEjectionPercent: 34 # at most 66", ""},
+		{"too little was seen to tell", 0, 120, "maxEjectionPercent: 34\n", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := setup(t, usualRule(""), 3)
-			s.Peak = &breaker.Peak{RPS: 300, AnswerSeconds: 0.1, Clients: 1, CapacityRPS: test.capacity}
+			s.Peak = &breaker.Peak{RPS: 300, AnswerSeconds: 0.1, Clients: 1, CapacityRPS: test.capacity, SeenRPS: test.seen}
 			got := s.SafeFindings(findings)
 			if !strings.Contains(got[0].Fix, test.fix) || test.fix == "" && got[0].Fix != "" || !strings.Contains(strings.Join(got[0].Caution, " "), test.caution) || got[1].Fix != "keep" {
 				t.Errorf("got %+v", got)

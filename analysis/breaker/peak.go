@@ -8,93 +8,14 @@ import (
 
 	"github.com/sailplan-io/sailplan/analysis/models/queue"
 	"github.com/sailplan-io/sailplan/analysis/quantity"
-	"github.com/sailplan-io/sailplan/loadgen/record"
-	"github.com/sailplan-io/sailplan/scenarios"
 	"github.com/sailplan-io/sailplan/scenarios/audit"
 	"github.com/sailplan-io/sailplan/scenarios/mesh"
 )
 
-// Peak is the load that the destination has to carry.
-type Peak struct {
-	RPS           float64 // over all clients
-	AnswerSeconds float64 // how long an answer takes at it
-	Clients       int     // Envoys that share it: replicas of the gateway, or pods that call
-	CapacityRPS   float64 // what one endpoint carries; 0: not known
-	Source        string  // where these come from
-}
-
-// PeakOf returns the peak that a run is about: demand.peakRate of its scenario, and the
-// highest rate that it measured where the scenario names none. Answers take what they
-// took, between the instants at which a request left and its answer came, at the highest
-// rate that held the objectives; where none did, at the highest with no more than a
-// hundredth of errors. Phases of another mix or other quotas, and closed ones, whose rate
-// is what the system made of it, say nothing of a peak.
-func PeakOf(rec *record.Record) (Peak, error) {
-	var best, held *record.PhaseData
-	for i := range rec.Data {
-		data := &rec.Data[i]
-		if !showsPeak(*data) {
-			continue
-		}
-		if best == nil || data.Achieved() > best.Achieved() {
-			best = data
-		}
-		if holds(*data, rec.Scenario.Objectives) && (held == nil || data.Achieved() > held.Achieved()) {
-			held = data
-		}
-	}
-	how := "the highest rate that held the objectives"
-	switch {
-	case best == nil:
-		return Peak{}, fmt.Errorf("%s has no phase that ended, was answered, and had fewer errors than 1 %%: give a rate, and --answer-time", rec.Dir)
-	case held != nil:
-		best = held
-	case len(rec.Scenario.Objectives) > 0:
-		how = "the highest rate, at which no objective was held: --answer-time says it better"
-	}
-	measured := fmt.Sprintf("answers took %s on average in the phase %s of %s, at %s, %s", short(roundAnswer(best.Service.Mean())), best.Spec.Name, rec.Dir, quantity.Rate(best.Achieved()), how)
-	p := Peak{RPS: best.Achieved(), AnswerSeconds: best.Service.Mean() / 1e9, Source: "the peak is that rate; " + measured}
-	if wanted := rec.Scenario.Demand.PeakRate; !wanted.IsZero() {
-		p.RPS, p.Source = wanted.RPS(), fmt.Sprintf("the peak is demand.peakRate of the scenario, %s; %s", quantity.Rate(wanted.RPS()), measured)
-	}
-	return p, nil
-}
-
-// showsPeak reports whether a phase tells how long answers take in operation.
-func showsPeak(data record.PhaseData) bool {
-	if kind := data.Spec.Kind; kind == scenarios.KindPreflight || kind == scenarios.KindWarmUp || kind.Aside() {
-		return false
-	}
-	return data.Ended == record.EndedDone && data.Spec.Process != scenarios.Closed && data.Achieved() > 0 &&
-		data.ErrorRatio() <= 0.01 && data.Service != nil && data.Service.TotalCount() > 0
-}
-
-// holds reports whether what was seen of a phase holds the objectives.
-func holds(data record.PhaseData, objectives []scenarios.Objective) bool {
-	for _, o := range objectives {
-		if o.IsLatency() && (data.Latency == nil || data.Latency.ValueAtQuantile(100*o.Quantile) > int64(o.Latency)) {
-			return false
-		}
-		if !o.IsLatency() && data.ErrorRatio() > float64(o.ErrorRatio) {
-			return false
-		}
-	}
-	return true
-}
-
-// roundAnswer leaves what one reads of a time in nanoseconds.
-func roundAnswer(nanos float64) time.Duration {
-	d := time.Duration(nanos)
-	if d > 10*time.Millisecond {
-		return d.Round(time.Millisecond)
-	}
-	return d.Round(10 * time.Microsecond)
-}
-
 // SafeFindings leaves out of findings the fixes that could hurt: a higher
 // maxEjectionPercent where the endpoints that would stay do not carry the peak.
 func (s Setup) SafeFindings(findings []audit.Finding) []audit.Finding {
-	if s.Peak == nil || s.Peak.CapacityRPS <= 0 {
+	if s.Peak == nil || s.Peak.carries() <= 0 {
 		return findings
 	}
 	most := s.mostPercent()
@@ -107,6 +28,9 @@ func (s Setup) SafeFindings(findings []audit.Finding) []audit.Finding {
 		if most >= least {
 			safe[i].Fix = fmt.Sprintf("outlierDetection:\n  maxEjectionPercent: %d # at most %d: the endpoints that stay then carry the peak\n", least, most)
 			continue
+		}
+		if s.Peak.CapacityRPS <= 0 {
+			continue // more than what was seen may do, so nothing is known
 		}
 		safe[i].Fix = ""
 		safe[i].Caution = append([]string{fmt.Sprintf("No endpoint can be spared: %d carry %s each, and the peak is %s. Add endpoints first.",
@@ -225,7 +149,12 @@ func (s Setup) restAfterEjection() []Result {
 		result = failed(observed, "one carries %s: with so many out the rest fails too; maxEjectionPercent up to %d keeps enough of them", quantity.Rate(p.CapacityRPS), s.mostPercent())
 	case isSet(limit) && err == nil && int(limit.Value) < needed:
 		result = failed(observed, "their sidecars then shed: http2MaxRequests %d, and %d would do", limit.Value, needed)
-	case p.CapacityRPS == 0:
+	case p.CapacityRPS > 0:
+	case p.SeenRPS >= each:
+		result.observed += "; one was seen to carry " + quantity.Rate(p.SeenRPS)
+	case p.SeenRPS > 0:
+		result.observed += fmt.Sprintf("; one was seen to carry %s, and whether it carries more is not known (--endpoint-capacity)", quantity.Rate(p.SeenRPS))
+	default:
 		result.observed += "; whether one carries that is not known (--endpoint-capacity)"
 	}
 	return []Result{judgement(name, fieldPercent, Client, o.MaxEjectionPercent.Value, expected, result)}
@@ -234,7 +163,7 @@ func (s Setup) restAfterEjection() []Result {
 // mostPercent is the largest maxEjectionPercent with which the endpoints that stay
 // carry the peak; 0 when not one can be spared.
 func (s Setup) mostPercent() int {
-	needed := int(math.Ceil(s.Peak.RPS / s.Peak.CapacityRPS))
+	needed := int(math.Ceil(s.Peak.RPS / s.Peak.carries()))
 	spare := s.Endpoints - needed
 	if spare <= 0 {
 		return 0

@@ -47,7 +47,7 @@ func TestPeakOf(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			rec := open(t)
 			test.change(rec)
-			p, err := breaker.PeakOf(rec)
+			p, err := breaker.PeakOf(rec, "")
 			if test.fails {
 				if err == nil || !strings.Contains(err.Error(), test.says) {
 					t.Errorf("got %v", err)
@@ -57,9 +57,46 @@ func TestPeakOf(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if p.RPS < test.least || p.RPS > test.most || p.AnswerSeconds < test.answer || p.AnswerSeconds > test.longest || !strings.Contains(p.Source, test.says) {
-				t.Errorf("got %.0f/s of %.1f ms, %q; want %.0f/s to %.0f/s", p.RPS, 1e3*p.AnswerSeconds, p.Source, test.least, test.most)
+			if p.RPS < test.least || p.RPS > test.most || p.AnswerSeconds < test.answer || p.AnswerSeconds > test.longest || !strings.Contains(p.From.Rate+p.From.Answer, test.says) {
+				t.Errorf("got %.0f/s of %.1f ms, %q; want %.0f/s to %.0f/s", p.RPS, 1e3*p.AnswerSeconds, p.From, test.least, test.most)
 			}
 		})
+	}
+}
+
+// What the made-up systems of the records have in front of their endpoints, and the edge
+// at which they break their objective, stand in analysis/records_test.go and in the
+// golden results.
+func TestPeakOfClientsAndEndpoints(t *testing.T) {
+	for _, test := range []struct {
+		record, host string
+		change       func(*record.Record)
+		clients      int
+		least, most  float64 // that an endpoint was seen to carry
+	}{
+		{"two-gateways-skewed", "", nil, 2, 4600, 5820},
+		{"target-prometheus", "", nil, 2, 22000. / 3, 27300. / 3},
+		{"service", "", nil, 1, 1250, 1387},
+		{"service", "", func(r *record.Record) { r.Components = r.Components[1:] }, 1, 1250, 1387},
+		{"service", "", func(r *record.Record) { r.Components[0].Role = scenarios.RoleEgress; r.Components[0].Replicas = 5 }, 5, 1250, 1387},
+		// Several services: only that of the host says what its endpoints carry.
+		{"service", "other.prod.svc.cluster.local", func(r *record.Record) { r.Components[1].Role = scenarios.RoleService }, 1, 0, 0},
+		{"service", "service.prod.svc.cluster.local", func(r *record.Record) { r.Components[1].Role = scenarios.RoleService }, 1, 1250, 1387},
+		{"service", "", func(r *record.Record) { r.Scenario.Objectives[0].Latency = 1 }, 1, 0, 0},
+	} {
+		rec, err := record.Open("../testdata/records/" + test.record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.change != nil {
+			test.change(rec)
+		}
+		p, err := breaker.PeakOf(rec, test.host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Clients != test.clients || p.SeenRPS < test.least || p.SeenRPS > test.most || p.CapacityRPS != 0 || (p.From.Capacity != "") != (p.SeenRPS > 0) {
+			t.Errorf("%s: got %d clients, and %.0f/s of an endpoint from %q; want %d, and %.0f/s to %.0f/s", test.record, p.Clients, p.SeenRPS, p.From.Capacity, test.clients, test.least, test.most)
+		}
 	}
 }

@@ -22,12 +22,7 @@ func measuredIn(dir string) (audit.Measured, error) {
 	if err != nil {
 		return audit.Measured{}, fmt.Errorf("--run %s: %w", dir, err)
 	}
-	result, err := analysis.Analyze(rec)
-	// What stands in the directory may be calibrated by another run.
-	if content, fileErr := os.ReadFile(filepath.Join(dir, "recommendation.json")); fileErr == nil {
-		result, err = analysis.Result{}, nil
-		err = json.Unmarshal(content, &result)
-	}
+	result, err := resultIn(dir, rec)
 	if err != nil {
 		return audit.Measured{}, fmt.Errorf("--run %s: reading its result: %w", dir, err)
 	}
@@ -39,6 +34,18 @@ func measuredIn(dir string) (audit.Measured, error) {
 		}
 	}
 	return measured, nil
+}
+
+// resultIn returns the result of a run: what stands in its directory, which may be
+// calibrated by another run, else what the record comes to.
+func resultIn(dir string, rec *record.Record) (analysis.Result, error) {
+	content, err := os.ReadFile(filepath.Join(dir, "recommendation.json"))
+	if err != nil {
+		return analysis.Analyze(rec)
+	}
+	var result analysis.Result
+	err = json.Unmarshal(content, &result)
+	return result, err
 }
 
 // limitsIn returns what the limits of the destination have to leave room for. They

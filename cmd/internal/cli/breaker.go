@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"github.com/sailplan-io/sailplan/analysis/breaker"
 	"github.com/sailplan-io/sailplan/cmd/internal/experiment"
 	"github.com/sailplan-io/sailplan/cmd/internal/live"
-	"github.com/sailplan-io/sailplan/loadgen/record"
 	"github.com/sailplan-io/sailplan/reports"
 	"github.com/sailplan-io/sailplan/scenarios"
 	"github.com/sailplan-io/sailplan/scenarios/audit"
@@ -104,8 +102,8 @@ cannot be used.`,
 	f.StringVar(&o.protocol, "protocol", "", "http1 or http2: what the port speaks (default: what the files say, else http2)")
 	f.StringVar(&o.peak, "peak", "", "also judge the settings against this load: `RATE`, for instance 500/s, or a run directory that measured one")
 	f.DurationVar(&o.answerTime, "answer-time", 0, "how long an answer takes at the peak (default: that of the run, else 100ms)")
-	f.IntVar(&o.clients, "clients", 1, "Envoys that share the peak: replicas of the gateway, or pods that call")
-	f.StringVar(&o.capacity, "endpoint-capacity", "", "`RATE` that one endpoint carries, if it is known")
+	f.IntVar(&o.clients, "clients", 0, "Envoys that share the peak: replicas of the gateway, or pods that call (default: the gateways of the run, else 1)")
+	f.StringVar(&o.capacity, "endpoint-capacity", "", "`RATE` that one endpoint carries (default: what the run says of it, if anything)")
 	f.StringVar(&o.target, "target", "", "make the trials that need no fault on a running system at this `URL`, and compare its limits with the files")
 	f.StringVar(&o.admin, "admin", "", "`URL` of the admin endpoint of the Envoy through which --target is reached")
 	f.StringVar(&o.prometheus, "prometheus", "", "`URL` of a Prometheus that scrapes the Envoys through which --target is reached: their counters are read there")
@@ -269,7 +267,11 @@ func (a *app) destination(o breakerOptions) (destination, error) {
 	d.setup = breaker.Setup{Client: policy, Server: mesh.InboundFor(objects, policy), Workers: o.workers, Fast: o.fast}
 	d.report = breaker.Report{Host: policy.Host, Subset: o.subset, Port: o.port, Workers: o.workers, Fast: o.fast, Notes: d.setup.Server.Notes}
 	d.route(objects, policy.Host, o.subset)
-	if err := d.endpoints(o, known); err != nil {
+	run, err := openPeak(o.peak)
+	if err != nil {
+		return d, err
+	}
+	if err := d.endpoints(o, known, run); err != nil {
 		return d, err
 	}
 	if err := d.protocol(o, known); err != nil {
@@ -277,7 +279,7 @@ func (a *app) destination(o breakerOptions) (destination, error) {
 	}
 	d.report.Settings = breaker.Settings(d.setup.Client, d.setup.Server)
 	d.report.Effective = breaker.EffectiveOf(d.report.Settings)
-	if err := d.peak(o); err != nil {
+	if err := d.peak(o, run); err != nil {
 		return d, err
 	}
 	d.report.Findings = d.setup.SafeFindings(findingsOf(files, policy.Host, d.setup.Endpoints))
@@ -317,8 +319,9 @@ const (
 	mostEndpoints  = 50
 )
 
-func (d *destination) endpoints(o breakerOptions, known audit.Destination) error {
+func (d *destination) endpoints(o breakerOptions, known audit.Destination, run *peakRun) error {
 	n := o.endpoints
+	seen := run.endpoints(d.report.Host)
 	switch {
 	case n < 0 || n > mostEndpoints:
 		return fmt.Errorf("--endpoints %d: from 1 to %d", n, mostEndpoints)
@@ -328,60 +331,14 @@ func (d *destination) endpoints(o breakerOptions, known audit.Destination) error
 	case known.Endpoints > 0:
 		n = int(min(known.Endpoints, mostEndpoints))
 		d.report.Notes = append(d.report.Notes, fmt.Sprintf("%d endpoints: %s", n, known.EndpointsHow))
+	case seen > 0:
+		n = min(seen, mostEndpoints)
+		d.report.Notes = append(d.report.Notes, fmt.Sprintf("%d endpoints: as many as %s had", n, o.peak))
 	default:
 		n = usualEndpoints
 		d.report.Notes = append(d.report.Notes, fmt.Sprintf("%d endpoints are assumed, because the files do not say how many there are: --endpoints says it", n))
 	}
 	d.setup.Endpoints, d.report.Endpoints = n, n
-	return nil
-}
-
-// usualAnswer is how long an answer takes where nobody says it.
-const usualAnswer = 100 * time.Millisecond
-
-// peak reads the load that the settings are judged against.
-func (d *destination) peak(o breakerOptions) error {
-	if o.clients < 1 {
-		return fmt.Errorf("--clients %d: at least one", o.clients)
-	}
-	if o.peak == "" {
-		return nil
-	}
-	var p breaker.Peak
-	if info, err := os.Stat(o.peak); err == nil && info.IsDir() {
-		rec, err := record.Open(o.peak)
-		if err != nil {
-			return fmt.Errorf("--peak: %w", err)
-		}
-		if p, err = breaker.PeakOf(rec); err != nil {
-			return fmt.Errorf("--peak: %w", err)
-		}
-		d.report.Notes = append(d.report.Notes, p.Source)
-	} else {
-		rate, err := scenarios.ParseRate(o.peak)
-		if err != nil {
-			return fmt.Errorf("--peak: %w; or give a run directory", err)
-		}
-		p.RPS, p.AnswerSeconds = rate.RPS(), usualAnswer.Seconds()
-		if o.answerTime == 0 {
-			d.report.Notes = append(d.report.Notes, fmt.Sprintf("answers are assumed to take %s at the peak: --answer-time says it", usualAnswer))
-		}
-	}
-	if o.answerTime > 0 {
-		p.AnswerSeconds = o.answerTime.Seconds()
-	}
-	if o.answerTime < 0 || p.RPS <= 0 {
-		return errors.New("--peak and --answer-time have to be above zero")
-	}
-	if o.capacity != "" {
-		rate, err := scenarios.ParseRate(o.capacity)
-		if err != nil || rate.IsZero() {
-			return fmt.Errorf("--endpoint-capacity %q: a rate above zero, for instance 300/s", o.capacity)
-		}
-		p.CapacityRPS = rate.RPS()
-	}
-	p.Clients = o.clients
-	d.setup.Peak = &p
 	return nil
 }
 

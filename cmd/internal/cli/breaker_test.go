@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,33 +122,110 @@ spec: {inboundConnectionPool: {http: {http2MaxRequests: 33}}}
 	}
 }
 
-// The peak of a run is that of its scenario, and answers take what the run measured.
-func TestBreakerPeakOfARun(t *testing.T) {
+// peakOf is what a run directory and flags come to as a peak, and how the settings of
+// breakerRule stand to it.
+func peakOf(t *testing.T, run string, flags ...string) (given map[string]struct {
+	Value  float64
+	Source string
+}, endpoints int, judgements map[string]string) {
+	t.Helper()
 	p := newProcess(t, "")
-	if got := Main([]string{"breaker", "-f", breakerFile(t, breakerRule), "--print-effective", "--json", "-", "--peak", "../../../analysis/testdata/records/service"}, p.Process); got != exitDone {
+	args := append([]string{"breaker", "-f", breakerFile(t, breakerRule+"    outlierDetection: {maxEjectionPercent: 50}\n"), "--print-effective", "--json", "-", "--peak", run}, flags...)
+	if got := Main(args, p.Process); got != exitDone {
 		t.Fatalf("exit code: got %d (%s)", got, p.stderr.String())
 	}
 	var report struct {
-		Notes      []string
+		Endpoints int
+		Peak      []struct {
+			Name, Source string
+			Value        float64
+		}
 		Judgements []struct{ Name, Verdict, Observed string }
 	}
 	if err := json.Unmarshal(p.stdout.Bytes(), &report); err != nil {
 		t.Fatal(err)
 	}
-	if notes := strings.Join(report.Notes, "\n"); !strings.Contains(notes, "the peak is demand.peakRate of the scenario, 5\u00a0000/s; answers took 25ms on average") {
-		t.Errorf("got the notes %q", notes)
+	given = map[string]struct {
+		Value  float64
+		Source string
+	}{}
+	for _, g := range report.Peak {
+		given[g.Name] = struct {
+			Value  float64
+			Source string
+		}{g.Value, g.Source}
+		if !strings.Contains(p.stderr.String(), strings.Fields(g.Source)[0]) {
+			t.Errorf("the table does not say where %s comes from: %s", g.Name, p.stderr.String())
+		}
 	}
-	// 5000/s of 25 ms are 127 in flight by Little's law, and the limit is 10.
-	if len(report.Judgements) == 0 || report.Judgements[0].Verdict != "fail" || !strings.Contains(report.Judgements[0].Observed, "127 in flight") {
-		t.Errorf("got %+v", report.Judgements)
+	judgements = map[string]string{}
+	for _, j := range report.Judgements {
+		judgements[j.Name] = strings.ReplaceAll(j.Verdict+": "+j.Observed, "\u00a0", " ")
 	}
-	for _, test := range []struct{ dir, says string }{
-		{t.TempDir(), "--peak: "},
-		{"../../../loadgen/record/testdata/nowhere", "--peak: "},
+	return given, report.Endpoints, judgements
+}
+
+// The peak of a run is that of its scenario; answers take what the run measured, as many
+// clients share it as the run recommends gateways for it, and endpoints carry what the
+// run says. Values are those of the golden results beside the records.
+func TestBreakerPeakOfARun(t *testing.T) {
+	const records = "../../../analysis/testdata/records/"
+	for _, test := range []struct {
+		name, record string
+		flags        []string
+		endpoints    int
+		want         map[string]float64 // to 3 %
+		from         map[string]string
+		judgements   map[string]string
+	}{
+		// 5000/s of 25 ms are 127 in flight by Little's law, 14.1 at each of nine gateways.
+		{"a lab, whose endpoints say nothing of the user's", "service", nil, 3,
+			map[string]float64{"rate": 5000, "answerTime": 0.0253, "clients": 9, "endpointSeen": 1242},
+			map[string]string{"rate": "demand.peakRate", "answerTime": "on average in the phase", "clients": "as many gateways as", "endpointSeen": "in a lab"},
+			map[string]string{"false trips of a client": "fail: at 5 000/s a client has 14.1 in flight", "the rest after an ejection": "fail: "}},
+		{"a system of the user's", "target-prometheus", nil, 3,
+			map[string]float64{"rate": 12000, "clients": 3, "endpointCapacity": 16400},
+			map[string]string{"clients": "as many gateways as", "endpointCapacity": "what a replica of shop carries by"},
+			nil},
+		{"flags say otherwise", "target-prometheus", []string{"--clients", "4", "--endpoint-capacity", "5000/s", "--answer-time", "10ms", "--endpoints", "4"}, 4,
+			map[string]float64{"rate": 12000, "clients": 4, "endpointCapacity": 5000, "answerTime": 0.01},
+			map[string]string{"clients": "--clients", "endpointCapacity": "--endpoint-capacity", "answerTime": "--answer-time"},
+			map[string]string{"the rest after an ejection": "fail: with 2 of 4 out, each of the other 2 gets 6 000/s"}},
+		{"a gateway that bound before its endpoints did", "gateway-quota", nil, 3,
+			map[string]float64{"rate": 5000, "clients": 6, "endpointSeen": 3300},
+			map[string]string{"endpointSeen": "what each of 1 replica carried"},
+			map[string]string{"the rest after an ejection": "fail: "}},
 	} {
+		t.Run(test.name, func(t *testing.T) {
+			given, endpoints, judgements := peakOf(t, records+test.record, test.flags...)
+			if endpoints != test.endpoints {
+				t.Errorf("got %d endpoints, want %d", endpoints, test.endpoints)
+			}
+			for name, want := range test.want {
+				if got := given[name].Value; math.Abs(got-want) > 0.03*want {
+					t.Errorf("%s: got %g, want %g", name, got, want)
+				}
+			}
+			for name, want := range test.from {
+				if got := given[name].Source; !strings.Contains(got, want) {
+					t.Errorf("%s: got from %q, want %q", name, got, want)
+				}
+			}
+			for name, want := range test.judgements {
+				if got := judgements[name]; !strings.HasPrefix(got, want) {
+					t.Errorf("%s: got %q, want %q", name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// What is no run, or none that shows a peak, is refused.
+func TestBreakerPeakOfNoRun(t *testing.T) {
+	for _, dir := range []string{t.TempDir(), "../../../loadgen/record/testdata/nowhere"} {
 		p := newProcess(t, "")
-		if got := Main([]string{"breaker", "-f", breakerFile(t, breakerRule), "--print-effective", "--peak", test.dir}, p.Process); got != exitUsage || !strings.Contains(p.stderr.String(), test.says) {
-			t.Errorf("%s: exit code %d, %q", test.dir, got, p.stderr.String())
+		if got := Main([]string{"breaker", "-f", breakerFile(t, breakerRule), "--print-effective", "--peak", dir}, p.Process); got != exitUsage || !strings.Contains(p.stderr.String(), "--peak: ") {
+			t.Errorf("%s: exit code %d, %q", dir, got, p.stderr.String())
 		}
 	}
 }
