@@ -221,3 +221,30 @@ func TestPathsOfAliases(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestWhichOfTwoSidecarsHolds: what a finding says rests on the age of both, or says that
+// it does not.
+func TestWhichOfTwoSidecarsHolds(t *testing.T) {
+	sidecar := func(name, created string) string {
+		return "---\napiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: " + name + ", namespace: prod" + created + "}\nspec: {egress: [{hosts: [./*]}]}\n"
+	}
+	for _, test := range []struct{ name, files, object, says string }{
+		{"the older one holds", sidecar("a", ", creationTimestamp: '2024-06-02T00:00:00Z'") + sidecar("b", ", creationTimestamp: '2024-06-01T00:00:00Z'"),
+			"Sidecar prod/a", "Sidecar prod/b is for the same namespace (mesh.yaml:7) and was created first: it holds, and this one does nothing"},
+		{"the files do not say", sidecar("a", "") + sidecar("b", ""), "Sidecar prod/b", "here the order of the files decided"},
+	} {
+		found := false
+		for _, f := range audit.Audit([]audit.File{{Name: "mesh.yaml", Data: []byte(test.files)}}, audit.Measured{}).Findings {
+			if f.Code != "SP063" {
+				continue
+			}
+			found = true
+			if f.Object != test.object || !strings.Contains(f.Message, test.says) {
+				t.Errorf("%s: got %s, %q; want %s, %q", test.name, f.Object, f.Message, test.object, test.says)
+			}
+		}
+		if !found {
+			t.Errorf("%s: nothing is found", test.name)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sailplan-io/sailplan/scenarios/mesh"
@@ -41,7 +42,7 @@ func egressRules() []Rule {
 		},
 		{
 			Code: "SP063", Name: "two-sidecars-for-a-namespace", Severity: Error, Title: "Two Sidecars without a selector in one namespace",
-			Why:     "Istio allows one Sidecar without workloadSelector for a namespace; with two, which one holds is not defined.",
+			Why:     "Istio allows one Sidecar without workloadSelector for a namespace; with two, which one holds is not defined. istiod takes the one that was created first, so it may be another one in each cluster, and after one was deleted and applied again.",
 			Fix:     "spec:\n  workloadSelector:\n    labels:\n      app: checkout\n",
 			Caution: []string{"The pods that one of the two selects know only what that one lists: what it leaves out is not reachable by name any more."},
 			check:   doubleSidecars,
@@ -108,20 +109,40 @@ func (in *inspection) originates(entry mesh.Object) bool {
 	return false
 }
 
+// doubleSidecars finds, of several Sidecars for all pods of a namespace, those that do not
+// hold: all but the oldest, and where the files do not say which that is, all but the first.
 func doubleSidecars(in *inspection) []hit {
-	first := map[string]mesh.Object{}
-	var hits []hit
+	var namespaces []string
+	all := map[string][]mesh.Object{}
 	for _, o := range in.of("Sidecar") {
-		if spec(o, "workloadSelector").Exists() {
+		others, known := all[o.Namespace]
+		if spec(o, "workloadSelector").Exists() || slices.ContainsFunc(others, func(other mesh.Object) bool { return other.Name == o.Name }) {
 			continue
 		}
-		before, twice := first[o.Namespace]
-		if !twice {
-			first[o.Namespace] = o
-			continue
+		if !known {
+			namespaces = append(namespaces, o.Namespace)
 		}
-		if before.Name != o.Name {
-			hits = append(hits, hit{object: o, at: o.Root().Get("metadata"), message: fmt.Sprintf("%s is for the same namespace (%s:%d)", nameOf(before), before.File, before.Line)})
+		all[o.Namespace] = append(others, o)
+	}
+	var hits []hit
+	for _, namespace := range namespaces {
+		holds := all[namespace][0]
+		for _, o := range all[namespace] {
+			if before, _ := o.Before(holds); before {
+				holds = o
+			}
+		}
+		for _, o := range all[namespace] {
+			if o.Name == holds.Name {
+				continue
+			}
+			message := fmt.Sprintf("%s is for the same namespace (%s:%d)", nameOf(holds), holds.File, holds.Line)
+			if _, known := holds.Before(o); known {
+				message += " and was created first: it holds, and this one does nothing"
+			} else {
+				message += "; the one that was created first holds, and the files do not say which that is (metadata.creationTimestamp): here the order of the files decided"
+			}
+			hits = append(hits, hit{object: o, at: o.Root().Get("metadata"), message: message})
 		}
 	}
 	return hits

@@ -1,6 +1,7 @@
 package mesh_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -171,6 +172,9 @@ spec:
 		}
 		return "---\napiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: s, namespace: " + namespace + "}\nspec:" + labels + "\n  " + spec + "\n"
 	}
+	of := func(year int, sidecar string) string {
+		return strings.Replace(sidecar, "{name: s,", fmt.Sprintf("{name: s, creationTimestamp: \"%d-06-01T10:00:00Z\",", year), 1)
+	}
 	pool := func(n string) string { return "inboundConnectionPool: {http: {http2MaxRequests: " + n + "}}" }
 	const listener = `ingress: [{port: {number: 9080, protocol: HTTP, name: http}, defaultEndpoint: "127.0.0.1:9080", connectionPool: {http: {http2MaxRequests: 9}}}]`
 	for _, test := range []struct {
@@ -185,7 +189,14 @@ spec:
 		{"a label that nobody tells of", service + sidecar("prod", "app: ratings, tier: back", pool("5")), "5", "do not say whether those of the destination"},
 		{"nobody tells anything", sidecar("prod", "app: ratings", pool("5")), "5", "do not say whether those of the destination"},
 		{"selected before all", service + deployment + sidecar("prod", "", pool("6")) + sidecar("prod", "app: ratings", pool("5")), "5", ""},
-		{"the first of two", service + deployment + sidecar("prod", "app: ratings", pool("5")) + sidecar("prod", "tier: back", pool("6")), "5", ""},
+		{"the first of two", service + deployment + sidecar("prod", "app: ratings", pool("5")) + sidecar("prod", "tier: back", pool("6")), "5", "by the order of the files"},
+		{"the older of two", service + deployment + of(2024, sidecar("prod", "app: ratings", pool("5"))) + of(2023, sidecar("prod", "tier: back", pool("6"))), "6", ""},
+		{"of two without a selector the older", of(2024, sidecar("prod", "", pool("5"))) + of(2023, sidecar("prod", "", pool("6"))), "6", ""},
+		{"of two of one second that with the first name", of(2024, sidecar("prod", "", pool("5"))) + strings.Replace(of(2024, sidecar("prod", "", pool("6"))), "name: s,", "name: a,", 1), "6", ""},
+		{"the age of one is known", sidecar("prod", "", pool("5")) + of(2023, sidecar("prod", "", pool("6"))), "5", "by the order of the files"},
+		{"the oldest of three", of(2023, sidecar("prod", "", pool("5"))) + of(2022, sidecar("prod", "", pool("6"))) + of(2024, sidecar("prod", "", pool("7"))), "6", ""},
+		{"age does not come before selection", service + deployment + of(2022, sidecar("prod", "", pool("6"))) + of(2024, sidecar("prod", "app: ratings", pool("5"))), "5", ""},
+		{"two where a third one selects", service + deployment + sidecar("prod", "", pool("6")) + sidecar("prod", "", pool("7")) + sidecar("prod", "app: ratings", pool("5")), "5", ""},
 		{"of the root namespace", service + deployment + sidecar("istio-system", "", pool("7")), "7", ""},
 		{"the namespace before the root", sidecar("istio-system", "", pool("7")) + sidecar("prod", "", pool("6")), "6", ""},
 		{"of another root", "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: 'rootNamespace: mesh'}\n" + sidecar("istio-system", "", pool("7")) + sidecar("mesh", "", pool("8")), "8", ""},

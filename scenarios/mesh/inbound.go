@@ -16,9 +16,9 @@ const rootNamespace = "istio-system"
 // what comes in: the connection pool of the DestinationRule, unless the Sidecar that
 // holds for these pods has an inboundConnectionPool, or one for the port.
 //
-// Of several Sidecars one holds, as in Istio: the first whose workloadSelector selects
-// the pods, else that of the namespace without a selector, else that of the root
-// namespace. Which labels and ports the pods have is read from the Service and the
+// Of several Sidecars one holds, as in Istio: one whose workloadSelector selects the
+// pods, else one of the namespace without a selector, else that of the root namespace; of
+// several alike the oldest, and the first in the files where these do not tell. Which labels and ports the pods have is read from the Service and the
 // workloads among the objects; where these do not decide it, a Sidecar that selects is
 // taken to select the pods, and a note says so. Outlier detection is not applied inbound.
 func InboundFor(objects []Object, policy Policy) Policy {
@@ -172,7 +172,7 @@ func (p pods) selectedBy(sidecar Object) selection {
 // sidecarOf returns the Sidecar that holds for the pods; nil: none. The note says what
 // was assumed for it.
 func sidecarOf(objects []Object, p pods) (chosen *Object, note string) {
-	best := 0
+	best, selected, guessed := 0, selectsNot, false
 	for i, o := range objects {
 		if o.Kind != "Sidecar" || o.Note != "" {
 			continue
@@ -186,13 +186,29 @@ func sidecarOf(objects []Object, p pods) (chosen *Object, note string) {
 		case o.Namespace == p.root && s == selectsAll:
 			rank = 1
 		}
-		if rank <= best {
+		if rank == 0 || rank < best {
 			continue
 		}
-		best, chosen, note = rank, &objects[i], ""
-		if s == selectsPerhaps {
-			note = fmt.Sprintf("%s:%d: the Sidecar selects pods, and the files do not say whether those of the destination: it is taken as if it did; a Deployment and its Service say it", o.File, o.Line)
+		if rank == best {
+			before, known := o.Before(*chosen)
+			guessed = guessed || !known
+			if !before {
+				continue
+			}
+		} else {
+			guessed = false
 		}
+		best, selected, chosen = rank, s, &objects[i]
+	}
+	if chosen == nil {
+		return nil, ""
+	}
+	at := fmt.Sprintf("%s:%d: ", chosen.File, chosen.Line)
+	if guessed {
+		note = at + "of several Sidecars for the same pods Istio takes the oldest, and the files do not say which one that is (metadata.creationTimestamp): this one is taken by the order of the files"
+	}
+	if selected == selectsPerhaps {
+		note = strings.TrimPrefix(note+"; ", "; ") + at + "the Sidecar selects pods, and the files do not say whether those of the destination: it is taken as if it did; a Deployment and its Service say it"
 	}
 	return chosen, note
 }

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	networkingv1 "istio.io/api/networking/v1"
@@ -42,6 +43,29 @@ type Object struct {
 
 	spec *yaml.Node
 	*whole
+}
+
+// Before reports whether the object comes before another in the order that istiod brings
+// objects of one kind into, of which the first holds: by when they were created, and of
+// those of one second by their names. known is false where a file does not say when.
+func (o Object) Before(other Object) (before, known bool) {
+	own, others := o.created(), other.created()
+	if own.IsZero() || others.IsZero() {
+		return false, false
+	}
+	if order := own.Compare(others); order != 0 {
+		return order < 0, true
+	}
+	return o.Name < other.Name, true
+}
+
+// created is when the object was created; zero where the file does not say it.
+func (o Object) created() time.Time {
+	at, err := time.Parse(time.RFC3339, o.Root().Get("metadata", "creationTimestamp").Text())
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // Fault is a place in an object that does not fit its kind.
