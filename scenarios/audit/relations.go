@@ -238,17 +238,10 @@ type meshConfig struct {
 
 func (in *inspection) meshConfigs() []meshConfig {
 	var all []meshConfig
-	add := func(o mesh.Object, f mesh.Field) {
-		if f.Exists() {
-			all = append(all, meshConfig{o, f})
+	for _, o := range in.of("IstioOperator", mesh.KindIstiodValues, "ConfigMap") {
+		for _, field := range o.MeshConfigs() {
+			all = append(all, meshConfig{o, field})
 		}
-	}
-	for _, o := range in.of("IstioOperator") {
-		add(o, spec(o, "meshConfig"))
-		add(o, spec(o, "values", "meshConfig"))
-	}
-	for _, o := range in.of(mesh.KindIstiodValues) {
-		add(o, o.Root().Get("meshConfig"))
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+	meshv1alpha1 "istio.io/api/mesh/v1alpha1"
 
 	"github.com/sailplan-io/sailplan/scenarios"
 )
@@ -52,6 +53,50 @@ func (o Object) isMeshConfigMap() bool {
 		return false
 	}
 	return (o.Name == "istio" || strings.HasPrefix(o.Name, "istio-")) && lookup(lookup(o.root, "data"), "mesh") != nil
+}
+
+// meshConfigMap reads the YAML inside of the ConfigMap that istiod reads as strictly as
+// the same configuration elsewhere.
+func (p *parser) meshConfigMap(document scenarios.Document, object Object) {
+	const path = "data.mesh"
+	text := object.Root().Get("data", "mesh")
+	config, err := textWithin(document, text.node)
+	if err != nil {
+		p.fail(document, text.node, path, "", "%s", err.Error())
+		return
+	}
+	if config.node == nil {
+		return
+	}
+	strict{parser: p, document: document}.message(config.node, (&meshv1alpha1.MeshConfig{}).ProtoReflect().Descriptor(), path, nil)
+	inside := &whole{document: document, root: config.node, text: text, placed: true}
+	object.whole.mesh = Field{within: inside, node: config.node, at: config.node, key: text.key}
+}
+
+// MeshConfigs returns the places of an object that Read read at which the mesh is
+// configured: of an IstioOperator, the values of istiod's chart, and the ConfigMap that
+// istiod reads.
+func (o Object) MeshConfigs() []Field {
+	var all []Field
+	for _, f := range o.meshConfigFields() {
+		if f.Exists() {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func (o Object) meshConfigFields() []Field {
+	switch {
+	case o.whole == nil || o.Note != "":
+	case o.Kind == "IstioOperator":
+		return []Field{o.Spec("meshConfig"), o.Spec("values", "meshConfig")}
+	case o.Kind == KindIstiodValues:
+		return []Field{o.Root().Get("meshConfig")}
+	case o.Kind == "ConfigMap":
+		return []Field{o.whole.mesh}
+	}
+	return nil
 }
 
 // textWithin reads the YAML inside of a text of a file. Its lines are those of the file

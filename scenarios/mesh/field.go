@@ -26,7 +26,9 @@ type whole struct {
 	document scenarios.Document
 	root     *yaml.Node
 	text     Field // that the YAML is in; the zero Field: none
+	placed   bool  // the YAML inside of the text has the lines of the file
 	top, at  Field // of an object: all of it, and its spec
+	mesh     Field // of the ConfigMap that istiod reads: the YAML inside of it
 }
 
 // Root returns the whole object.
@@ -199,7 +201,7 @@ func (f Field) File() string {
 
 // place is the node that tells line and column; nil: there is none.
 func (f Field) place() *yaml.Node {
-	if f.within != nil && f.within.text.node != nil {
+	if f.within != nil && f.within.text.node != nil && !f.within.placed {
 		return f.within.text.place()
 	}
 	return f.at

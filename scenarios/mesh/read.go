@@ -78,6 +78,8 @@ func (p *parser) read(document scenarios.Document, root *yaml.Node, object Objec
 	switch k, known := p.kindOf(object); {
 	case object.Kind == "":
 		p.values(document, root, &object)
+	case object.isMeshConfigMap():
+		p.meshConfigMap(document, object)
 	case !known:
 		object.Note = "kinds that are not read here"
 		p.strangeKind(document, root, object)
