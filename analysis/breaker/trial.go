@@ -1,8 +1,11 @@
 package breaker
 
 import (
+	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -146,7 +149,7 @@ type Facts struct {
 	Good     int64
 	Unsent   int64 // arrivals that the generator itself gave up
 	TimedOut int64
-	Errors   map[string]int64        // by class of loadgen/exchange
+	Errors   Errors
 	Latency  *hdrhistogram.Histogram // of all answers, in nanoseconds; nil: none
 
 	Client map[string]float64 // what counters of the clients' Envoys rose by, all together
@@ -157,6 +160,23 @@ type Facts struct {
 	Endpoints []Endpoint // what the endpoints saw
 	Points    []Point
 	Unread    int // looks that failed
+}
+
+// Errors counts what went wrong by class of loadgen/exchange.
+type Errors map[string]int64
+
+// String writes the classes in their order: "3 overflow, 21 timed-out".
+func (e Errors) String() string {
+	var all []string
+	for _, class := range slices.Sorted(maps.Keys(e)) {
+		if e[class] > 0 {
+			all = append(all, fmt.Sprintf("%d %s", e[class], class))
+		}
+	}
+	if len(all) == 0 {
+		return "no errors"
+	}
+	return strings.Join(all, ", ")
 }
 
 // Endpoint is what an endpoint saw of one step.
