@@ -28,6 +28,9 @@ func peakSection(r breaker.Report) Section {
 		return Section{}
 	}
 	t := Table{Caption: "The peak", Columns: []Column{{Title: "What"}, {Title: "Value", Right: true, Strong: true}, {Title: "From", Prose: true}}}
+	if r.PeakRun != "" {
+		t.Caption = "The peak, by the run in " + r.PeakRun
+	}
 	for _, given := range r.Peak {
 		t.Rows = append(t.Rows, Row{Cells: []string{given.What, given.Text(), given.Source}})
 	}
@@ -160,10 +163,7 @@ func resultSection(title, column string, results []breaker.Result) Section {
 		add := func(continues bool, cells ...string) {
 			t.Rows = append(t.Rows, Row{Level: status.Level(), Continues: continues, Cells: cells})
 		}
-		name := fmt.Sprintf("%d. %s", i+1, trial.Name)
-		if trial.Limit != nil {
-			name += fmt.Sprintf(" (%v)", trial.Limit)
-		}
+		name := fmt.Sprintf("%d. %s%s", i+1, trial.Name, limitOf(trial))
 		add(false, name, string(trial.Verdict), "expected: "+trial.Expected)
 		if trial.Observed != "" {
 			add(true, name, "", "observed: "+trial.Observed+took(trial.Seconds))
@@ -173,6 +173,19 @@ func resultSection(title, column string, results []breaker.Result) Section {
 		}
 	}
 	return section(title, t)
+}
+
+// limitOf writes the limit behind the name of a trial, with its field where the name
+// does not tell that.
+func limitOf(r breaker.Result) string {
+	field := r.Field[strings.LastIndex(r.Field, ".")+1:]
+	switch {
+	case r.Limit == nil:
+		return ""
+	case field == "" || strings.Contains(r.Name, field):
+		return fmt.Sprintf(" (%v)", r.Limit)
+	}
+	return fmt.Sprintf(" (%s %v)", field, r.Limit)
 }
 
 func took(seconds float64) string {

@@ -20,13 +20,15 @@ func breakerReport() breaker.Report {
 		Notes:    []string{"3 endpoints are assumed"},
 		Settings: breaker.Settings(p, p),
 		Trials: []breaker.Result{
-			{Name: "maxConnections", Limit: 100, Expected: "requests wait", Observed: "they do", Verdict: breaker.Pass, Seconds: 3,
+			{Name: "maxConnections", Field: "connectionPool.tcp.maxConnections", Limit: 100, Expected: "requests wait", Observed: "they do", Verdict: breaker.Pass, Seconds: 3,
 				Timeline: []breaker.Point{{Seconds: 1, InFlight: 5}, {Seconds: 2, InFlight: 100, Shed: 4}, {Seconds: 3, InFlight: 90, Shed: 9}}},
-			{Name: "one bad endpoint of 3", Limit: 10, Expected: "it is ejected", Observed: "it is not", Verdict: breaker.Fail, Reason: "none of 3 may be", Seconds: 5,
+			{Name: "one bad endpoint of 3", Field: "outlierDetection.maxEjectionPercent", Limit: 10, Expected: "it is ejected", Observed: "it is not", Verdict: breaker.Fail, Reason: "none of 3 may be", Seconds: 5,
 				Timeline: []breaker.Point{{Seconds: 4, Errors: 1}, {Seconds: 5, Errors: 30}}},
 			{Name: "idleTimeout", Expected: "it closes", Verdict: breaker.NotMeasurable, Reason: "it takes 12h"},
 		},
 		Judgements: []breaker.Result{{Name: "false trips of a client", Expected: "none", Observed: "25 in flight", Verdict: breaker.Pass}},
+		Peak:       []breaker.Given{{Name: "rate", What: "rate of all clients together", Value: 500, Unit: "1/s", Source: "--peak"}},
+		PeakRun:    "runs/a",
 		Findings:   []audit.Finding{{Code: "SP011", Severity: audit.Error, Message: "nobody is ejected", File: "dr.yaml", Line: 9, Fix: "maxEjectionPercent: 34\n", Caution: []string{"only where the rest carries it"}}},
 	}
 }
@@ -59,7 +61,7 @@ func TestBreakerDocument(t *testing.T) {
 	}
 	for _, want := range []string{
 		"1 of 3 trials and 1 judgement failed", "one bad endpoint of 3: none of 3 may be", "--fast", "dr.yaml:9", "maxEjectionPercent: 34",
-		"only where the rest carries it", "1. maxConnections (100)", "because: it takes 12h", "subset v2, port 80",
+		"only where the rest carries it", "1. maxConnections (100)", "(maxEjectionPercent 10)", "by the run in runs/a", "rate of all clients together", "because: it takes 12h", "subset v2, port 80",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report does not say %q:\n%s", want, text.String())

@@ -105,16 +105,16 @@ func PeakOf(rec *record.Record, host string) (Peak, error) {
 	case len(rec.Scenario.Objectives) > 0:
 		how = "the highest rate, at which no objective was held: --answer-time says it better"
 	}
-	phase := fmt.Sprintf("the phase %s of %s, at %s, %s", best.Spec.Name, rec.Dir, quantity.Rate(best.Achieved()), how)
+	phase := fmt.Sprintf("the phase %s, at %s, %s", best.Spec.Name, quantity.Rate(best.Achieved()), how)
 	p := Peak{
 		RPS: best.Achieved(), AnswerSeconds: best.Service.Mean() / 1e9, Clients: 1,
-		From: PeakSources{Rate: phase, Answer: "on average in " + phase, Clients: rec.Dir + " has no gateway, so one is assumed: --clients says it"},
+		From: PeakSources{Rate: phase, Answer: "on average in " + phase, Clients: "assumed, since the run has no gateway: --clients says it"},
 	}
 	if wanted := rec.Scenario.Demand.PeakRate; !wanted.IsZero() {
-		p.RPS, p.From.Rate = wanted.RPS(), "demand.peakRate of the scenario of "+rec.Dir
+		p.RPS, p.From.Rate = wanted.RPS(), "demand.peakRate of the scenario"
 	}
 	if gateways := gatewaysOf(rec); gateways > 0 {
-		p.Clients, p.From.Clients = gateways, "as many gateways as "+rec.Dir+" had"
+		p.Clients, p.From.Clients = gateways, "as many gateways as the run had"
 	}
 	if service, ok := EndpointsOf(rec, host); ok && held != nil && len(rec.Scenario.Objectives) > 0 {
 		p.SeenRPS = held.Achieved() / float64(max(1, service.Replicas))

@@ -30,9 +30,11 @@ type Report struct {
 	// Effective has the client's values by field, and the server's behind "server.".
 	Effective map[string]Effective `json:"effective"`
 	Trials    []Result             `json:"trials"`
-	// Judgements hold the settings against a peak, and Peak is that; empty without one.
+	// Judgements hold the settings against a peak, Peak is that, and PeakRun the run that
+	// it was read from; empty without one.
 	Judgements []Result        `json:"judgements,omitempty"`
 	Peak       []Given         `json:"peak,omitempty"`
+	PeakRun    string          `json:"peakRun,omitempty"`
 	Findings   []audit.Finding `json:"findings"`
 	Notes      []string        `json:"notes,omitempty"`
 	// Incomplete is why not all trials were made; empty as a rule.

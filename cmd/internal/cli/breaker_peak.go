@@ -66,7 +66,7 @@ func (r *peakRun) peak(host string) (breaker.Peak, error) {
 		}
 	}
 	if gateways > 0 && !r.rec.Scenario.Demand.PeakRate.IsZero() {
-		p.Clients, p.From.Clients = gateways, fmt.Sprintf("as many gateways as %s recommends for that rate", r.rec.Dir)
+		p.Clients, p.From.Clients = gateways, "as many gateways as the run recommends for that rate"
 	}
 	service, ok := breaker.EndpointsOf(r.rec, host)
 	if !ok {
@@ -81,9 +81,9 @@ func (r *peakRun) peak(host string) (breaker.Peak, error) {
 	switch lowerBound := math.IsInf(carries.High, 1); {
 	case !(safe > 0):
 	case lowerBound:
-		p.SeenRPS, p.From.Capacity = safe, fmt.Sprintf("what a replica of %s carried in %s, where nothing was seen to bind it (%s)", service.Name, r.rec.Dir, carries.BoundBy)
+		p.SeenRPS, p.From.Capacity = safe, fmt.Sprintf("what a replica of %s carried, where nothing was seen to bind it (%s)", service.Name, carries.BoundBy)
 	default:
-		p.CapacityRPS, p.From.Capacity = safe, fmt.Sprintf("what a replica of %s carries by %s (%s)", service.Name, r.rec.Dir, carries.BoundBy)
+		p.CapacityRPS, p.From.Capacity = safe, fmt.Sprintf("the capacity of a replica of %s (%s)", service.Name, carries.BoundBy)
 	}
 	if p.From.Capacity != "" && !r.ofTheUser() {
 		p.From.Capacity += ", in a lab"
@@ -124,6 +124,9 @@ func (d *destination) peak(o breakerOptions, run *peakRun) error {
 		return errors.New("--peak and --answer-time have to be above zero")
 	}
 	d.setup.Peak, d.report.Peak = &p, p.Given()
+	if run != nil {
+		d.report.PeakRun = run.rec.Dir
+	}
 	return nil
 }
 

@@ -185,7 +185,7 @@ func TestBreakerPeakOfARun(t *testing.T) {
 			map[string]string{"false trips of a client": "fail: at 5 000/s a client has 14.1 in flight", "the rest after an ejection": "fail: "}},
 		{"a system of the user's", "target-prometheus", nil, 3,
 			map[string]float64{"rate": 12000, "clients": 3, "endpointCapacity": 16400},
-			map[string]string{"clients": "as many gateways as", "endpointCapacity": "what a replica of shop carries by"},
+			map[string]string{"clients": "as many gateways as", "endpointCapacity": "the capacity of a replica of shop (cpu-75%)"},
 			nil},
 		{"flags say otherwise", "target-prometheus", []string{"--clients", "4", "--endpoint-capacity", "5000/s", "--answer-time", "10ms", "--endpoints", "4"}, 4,
 			map[string]float64{"rate": 12000, "clients": 4, "endpointCapacity": 5000, "answerTime": 0.01},
