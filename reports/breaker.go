@@ -175,17 +175,12 @@ func resultSection(title, column string, results []breaker.Result) Section {
 	return section(title, t)
 }
 
-// limitOf writes the limit behind the name of a trial, with its field where the name
-// does not tell that.
+// limitOf writes the limit behind the name of a trial, where the name tells of which field.
 func limitOf(r breaker.Result) string {
-	field := r.Field[strings.LastIndex(r.Field, ".")+1:]
-	switch {
-	case r.Limit == nil:
+	if r.Limit == nil || !strings.Contains(r.Name, r.Field[strings.LastIndex(r.Field, ".")+1:]) {
 		return ""
-	case field == "" || strings.Contains(r.Name, field):
-		return fmt.Sprintf(" (%v)", r.Limit)
 	}
-	return fmt.Sprintf(" (%s %v)", field, r.Limit)
+	return fmt.Sprintf(" (%v)", r.Limit)
 }
 
 func took(seconds float64) string {

@@ -61,7 +61,7 @@ func TestBreakerDocument(t *testing.T) {
 	}
 	for _, want := range []string{
 		"1 of 3 trials and 1 judgement failed", "one bad endpoint of 3: none of 3 may be", "--fast", "dr.yaml:9", "maxEjectionPercent: 34",
-		"only where the rest carries it", "1. maxConnections (100)", "(maxEjectionPercent 10)", "by the run in runs/a", "rate of all clients together", "because: it takes 12h", "subset v2, port 80",
+		"only where the rest carries it", "1. maxConnections (100)", "2. one bad endpoint of 3  ", "by the run in runs/a", "rate of all clients together", "because: it takes 12h", "subset v2, port 80",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report does not say %q:\n%s", want, text.String())

@@ -65,8 +65,16 @@ func Breaker(ctx context.Context, o BreakerOptions) (facts BreakerFacts, err err
 		}
 		o.Note(fmt.Sprintf("trial %d of %d: %s", i+1, len(o.Trials), trial.Name))
 		result, err := t.try(ctx, trial)
-		if err == nil && result.Verdict == breaker.NotMeasurable && trial.Impossible == "" {
-			// What disturbs a measurement may be gone the second time.
+		// What disturbs a measurement may be gone the second time: a machine that slept, or
+		// was too busy to answer at all.
+		switch {
+		case err != nil && context.Cause(ctx) == nil:
+			o.Note("  once more: " + err.Error())
+			closing := t.close()
+			if result, err = t.try(ctx, trial); err != nil {
+				err = errors.Join(err, closing)
+			}
+		case err == nil && result.Verdict == breaker.NotMeasurable && trial.Impossible == "":
 			o.Note("  once more: " + result.Reason)
 			result, err = t.try(ctx, trial)
 		}

@@ -7,9 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -150,6 +153,68 @@ func TestBreakerInterrupted(t *testing.T) {
 	if left, err := os.ReadDir(state); err != nil || len(left) > 0 {
 		t.Errorf("left in the state folder: %v, %v", left, err)
 	}
+}
+
+// A trial in which a proxy dies is made once more, on new ones.
+func TestBreakerAfterADeath(t *testing.T) {
+	path := envoy(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := readRow(t, "testdata/breaker/connect-timeout-300ms.yaml")
+	trials, err := breaker.Select(breaker.Plan(r.setup), []string{r.trial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var killing sync.WaitGroup
+	var notes []string
+	facts, err := experiment.Breaker(ctx, experiment.BreakerOptions{
+		Trials: trials, EnvoyPath: path, StateDir: t.TempDir(), Self: []string{self, childWord}, Seed: 1,
+		Note: func(note string) {
+			if notes = append(notes, note); len(notes) == 1 {
+				killing.Go(func() { killChild(ctx, t, filepath.Base(path)) })
+			}
+		},
+		Done: func(breaker.Result) {},
+	})
+	killing.Wait()
+	if err != nil || len(facts.Results) != 1 || facts.Results[0].Verdict != breaker.Pass {
+		t.Errorf("got %+v, %v, want a trial that passes", facts.Results, err)
+	}
+	if len(notes) != 2 || !strings.HasPrefix(notes[1], "  once more: ") {
+		t.Errorf("got the notes %q", notes)
+	}
+}
+
+// killChild kills the first child of this process that runs such a program.
+func killChild(ctx context.Context, t *testing.T, program string) {
+	for ctx.Err() == nil {
+		lists, err := filepath.Glob("/proc/self/task/*/children")
+		if err != nil || len(lists) == 0 {
+			t.Errorf("which children there are cannot be read: %v", err)
+			return
+		}
+		for _, list := range lists {
+			pids, _ := os.ReadFile(list) // a thread may be gone
+			for _, text := range strings.Fields(string(pids)) {
+				line, _ := os.ReadFile("/proc/" + text + "/cmdline")
+				name, _, _ := strings.Cut(string(line), "\x00")
+				pid, err := strconv.Atoi(text)
+				if filepath.Base(name) != program || err != nil {
+					continue
+				}
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					t.Errorf("killing %d: %v", pid, err)
+				}
+				return
+			}
+		}
+		runtime.Gosched()
+	}
+	t.Error("no proxy was started")
 }
 
 // Each policy of testdata is put on real Envoys, and does what they were seen to do
