@@ -66,6 +66,9 @@ func EffectiveFor(objects []Object, host, subset string, port uint32) (Policy, e
 		overriding, isPortLevel := blocksOf(own, port)
 		chosen = chosen.overriddenBy(overriding, isPortLevel)
 	}
+	if settings := top.child("portLevelSettings").node; port == 0 && settings != nil && len(settings.Content) > 0 {
+		policy.Notes = append(policy.Notes, fmt.Sprintf("%s:%d: portLevelSettings hold for their ports alone, and are left out where no port is asked for", top.document.Name, settings.Line))
+	}
 	base := meshDefaults(objects, &policy)
 	base.overriddenBy(chosen, false).apply(&policy)
 	return policy, nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -274,6 +275,9 @@ func (a *app) destination(o breakerOptions) (destination, error) {
 	if err := d.endpoints(o, known, run); err != nil {
 		return d, err
 	}
+	if err := d.port(o, known); err != nil {
+		return d, err
+	}
 	if err := d.protocol(o, known); err != nil {
 		return d, err
 	}
@@ -282,7 +286,11 @@ func (a *app) destination(o breakerOptions) (destination, error) {
 	if err := d.peak(o, run); err != nil {
 		return d, err
 	}
-	d.report.Findings = d.setup.SafeFindings(findingsOf(files, policy.Host, d.setup.Endpoints))
+	judged := int64(d.setup.Endpoints)
+	if o.endpoints == 0 {
+		judged = max(judged, known.Endpoints) // also where not as many can be tried
+	}
+	d.report.Findings = d.setup.SafeFindings(findingsOf(files, policy.Host, judged))
 	d.report.Judgements = d.setup.Judge()
 	return d, nil
 }
@@ -330,7 +338,11 @@ func (d *destination) endpoints(o breakerOptions, known audit.Destination, run *
 	case n > 0:
 	case known.Endpoints > 0:
 		n = int(min(known.Endpoints, mostEndpoints))
-		d.report.Notes = append(d.report.Notes, fmt.Sprintf("%d endpoints: %s", n, known.EndpointsHow))
+		note := fmt.Sprintf("%d endpoints: %s", n, known.EndpointsHow)
+		if known.Endpoints > mostEndpoints {
+			note = fmt.Sprintf("%d endpoints are tried, the most that a machine does, of %d: %s", n, known.Endpoints, known.EndpointsHow)
+		}
+		d.report.Notes = append(d.report.Notes, note)
 	case seen > 0:
 		n = min(seen, mostEndpoints)
 		d.report.Notes = append(d.report.Notes, fmt.Sprintf("%d endpoints: as many as %s had", n, o.peak))
@@ -339,6 +351,19 @@ func (d *destination) endpoints(o breakerOptions, known audit.Destination, run *
 		d.report.Notes = append(d.report.Notes, fmt.Sprintf("%d endpoints are assumed, because the files do not say how many there are: --endpoints says it", n))
 	}
 	d.setup.Endpoints, d.report.Endpoints = n, n
+	return nil
+}
+
+// port looks whether the Service has the port, and says where none was chosen.
+func (d *destination) port(o breakerOptions, known audit.Destination) error {
+	ports := strings.Join(known.Ports, ", ")
+	switch {
+	case len(known.Ports) == 0:
+	case o.port != 0 && !slices.Contains(known.Ports, strconv.FormatUint(uint64(o.port), 10)):
+		return fmt.Errorf("--port %d: the Service of %s has the ports %s", o.port, d.report.Host, ports)
+	case o.port == 0 && len(known.Ports) > 1:
+		d.report.Notes = append(d.report.Notes, fmt.Sprintf("the Service has the ports %s, and none was chosen: --port tries one as it is set and named", ports))
+	}
 	return nil
 }
 
@@ -370,8 +395,8 @@ func (d *destination) protocol(o breakerOptions, known audit.Destination) error 
 
 // findingsOf are what an audit says of DestinationRules, given the number of
 // endpoints of the one host.
-func findingsOf(files []audit.File, host string, endpoints int) []audit.Finding {
-	found := audit.Audit(files, audit.Measured{Host: host, Endpoints: int64(endpoints)}).Findings
+func findingsOf(files []audit.File, host string, endpoints int64) []audit.Finding {
+	found := audit.Audit(files, audit.Measured{Host: host, Endpoints: endpoints}).Findings
 	return slices.DeleteFunc(found, func(f audit.Finding) bool {
 		return !strings.HasPrefix(f.Object, mesh.KindDestinationRule)
 	})

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,21 +34,22 @@ func TestBreakerWrongUse(t *testing.T) {
 		args []string
 		says string
 	}{
-		"no file":            {"", []string{}, "give its file with -f"},
-		"not there":          {"", []string{"-f", "nowhere.yaml"}, "nowhere.yaml"},
-		"not YAML":           {"a: [", nil, "dr.yaml:1"},
-		"no rule in it":      {"apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n", nil, "no DestinationRule at all"},
-		"an unknown field":   {strings.Replace(breakerRule, "http2MaxRequests", "maxConnections", 1), nil, "dr.yaml:7"},
-		"a refused value":    {strings.Replace(breakerRule, "400ms", "-1s", 1), nil, "dr.yaml:7"},
-		"another host":       {breakerRule, []string{"--host", "ratings.prod.svc.cluster.local"}, "rules for reviews"},
-		"no such subset":     {breakerRule, []string{"--subset", "v2"}, "no such subset"},
-		"no such trial":      {breakerRule, []string{"--only", "nonsense"}, "calls for no trial"},
-		"too many":           {breakerRule, []string{"--endpoints", "1000"}, "--endpoints 1000"},
-		"no protocol":        {breakerRule, []string{"--protocol", "spdy"}, "http1 or http2"},
-		"no counters":        {breakerRule, []string{"--target", "http://127.0.0.1:1/", "--max-rate", "9/s"}, "--prometheus a Prometheus"},
-		"labels of nothing":  {breakerRule, []string{"--target", "http://127.0.0.1:1/", "--admin", "http://127.0.0.1:1", "--max-rate", "9/s", "--prometheus-labels", "a=\"b\""}, "--prometheus does not name one"},
-		"no rate":            {breakerRule, []string{"--peak", "much"}, "--peak"},
-		"a port that is tcp": {breakerRule + "---\napiVersion: v1\nkind: Service\nmetadata: {name: reviews, namespace: prod}\nspec: {selector: {app: r}, ports: [{name: tcp-db, port: 80}]}\n", nil, "hold for HTTP only"},
+		"no file":                  {"", []string{}, "give its file with -f"},
+		"not there":                {"", []string{"-f", "nowhere.yaml"}, "nowhere.yaml"},
+		"not YAML":                 {"a: [", nil, "dr.yaml:1"},
+		"no rule in it":            {"apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n", nil, "no DestinationRule at all"},
+		"an unknown field":         {strings.Replace(breakerRule, "http2MaxRequests", "maxConnections", 1), nil, "dr.yaml:7"},
+		"a refused value":          {strings.Replace(breakerRule, "400ms", "-1s", 1), nil, "dr.yaml:7"},
+		"another host":             {breakerRule, []string{"--host", "ratings.prod.svc.cluster.local"}, "rules for reviews"},
+		"no such subset":           {breakerRule, []string{"--subset", "v2"}, "no such subset"},
+		"no such trial":            {breakerRule, []string{"--only", "nonsense"}, "calls for no trial"},
+		"too many":                 {breakerRule, []string{"--endpoints", "1000"}, "--endpoints 1000"},
+		"no protocol":              {breakerRule, []string{"--protocol", "spdy"}, "http1 or http2"},
+		"no counters":              {breakerRule, []string{"--target", "http://127.0.0.1:1/", "--max-rate", "9/s"}, "--prometheus a Prometheus"},
+		"labels of nothing":        {breakerRule, []string{"--target", "http://127.0.0.1:1/", "--admin", "http://127.0.0.1:1", "--max-rate", "9/s", "--prometheus-labels", "a=\"b\""}, "--prometheus does not name one"},
+		"no rate":                  {breakerRule, []string{"--peak", "much"}, "--peak"},
+		"a port that is not there": {breakerRule + "---\napiVersion: v1\nkind: Service\nmetadata: {name: reviews, namespace: prod}\nspec: {selector: {app: r}, ports: [{name: http, port: 80}, {name: grpc, port: 90}]}\n", []string{"--port", "81"}, "has the ports 80, 90"},
+		"a port that is tcp":       {breakerRule + "---\napiVersion: v1\nkind: Service\nmetadata: {name: reviews, namespace: prod}\nspec: {selector: {app: r}, ports: [{name: tcp-db, port: 80}]}\n", nil, "hold for HTTP only"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"breaker"}, test.args...)
@@ -118,6 +120,58 @@ spec: {inboundConnectionPool: {http: {http2MaxRequests: 33}}}
 	for _, line := range []string{"At each client's Envoy", "At each endpoint's sidecar", "Istio default"} {
 		if !strings.Contains(text, line) {
 			t.Errorf("the table does not say %q:\n%s", line, text)
+		}
+	}
+}
+
+// What is left out for want of a port, or is more than a machine can do, is said; and
+// what the rule comes to for all endpoints is found all the same.
+func TestBreakerSaysWhatItLeavesOut(t *testing.T) {
+	file := breakerFile(t, breakerRule+`    outlierDetection: {maxEjectionPercent: 1}
+    portLevelSettings: [{port: {number: 90}, connectionPool: {http: {http2MaxRequests: 9}}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: reviews, namespace: prod}
+spec: {selector: {app: reviews}, ports: [{name: http, port: 80}, {name: grpc, port: 90}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: reviews, namespace: prod}
+spec: {replicas: 120, selector: {matchLabels: {app: reviews}}, template: {metadata: {labels: {app: reviews}}, spec: {containers: [{name: c, image: i}]}}}
+`)
+	for _, test := range []struct {
+		flags []string
+		says  []string
+		never bool // ejects
+	}{
+		{nil, []string{"50 endpoints are tried, the most that a machine does, of 120", "portLevelSettings hold for their ports alone", "has the ports 80, 90, and none was chosen"}, false},
+		{[]string{"--port", "90"}, []string{"HTTP/2, because the port of the Service is named grpc"}, false},
+		{[]string{"--port", "80", "--endpoints", "20"}, []string{"HTTP/1.1, because"}, true},
+	} {
+		p := newProcess(t, "")
+		if got := Main(append([]string{"breaker", "-f", file, "--print-effective", "--json", "-"}, test.flags...), p.Process); got != exitDone {
+			t.Fatalf("exit code: got %d (%s)", got, p.stderr.String())
+		}
+		var report struct {
+			Notes    []string
+			Findings []struct{ Code string }
+		}
+		if err := json.Unmarshal(p.stdout.Bytes(), &report); err != nil {
+			t.Fatal(err)
+		}
+		notes := strings.Join(report.Notes, "\n")
+		for _, want := range test.says {
+			if !strings.Contains(notes, want) {
+				t.Errorf("%q: the notes do not say %q: %s", test.flags, want, notes)
+			}
+		}
+		if len(test.flags) > 0 && strings.Contains(notes, "none was chosen") {
+			t.Errorf("%q: a port was chosen: %s", test.flags, notes)
+		}
+		never := slices.ContainsFunc(report.Findings, func(f struct{ Code string }) bool { return f.Code == "SP011" })
+		if never != test.never {
+			t.Errorf("%q: that it never ejects is found: %t, want %t", test.flags, never, test.never)
 		}
 	}
 }
