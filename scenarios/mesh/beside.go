@@ -73,6 +73,21 @@ func (p *parser) meshConfigMap(document scenarios.Document, object Object) {
 	object.whole.mesh = Field{within: inside, node: config.node, at: config.node, key: text.key}
 }
 
+// proxyConfig reads the YAML inside of the annotation by which a pod configures its proxy.
+func (p *parser) proxyConfig(document scenarios.Document, object Object) {
+	const annotation = "proxy.istio.io/config"
+	for _, metadata := range []Field{object.Root().Get("metadata"), object.Spec("template", "metadata")} {
+		text := metadata.Get("annotations", annotation)
+		config, err := textWithin(document, text.node)
+		switch {
+		case err != nil:
+			p.fail(document, text.node, text.Path(), "", "%s", err.Error())
+		case config.node != nil:
+			strict{parser: p, document: document}.message(config.node, (&meshv1alpha1.ProxyConfig{}).ProtoReflect().Descriptor(), text.Path(), nil)
+		}
+	}
+}
+
 // MeshConfigs returns the places of an object that Read read at which the mesh is
 // configured: of an IstioOperator, the values of istiod's chart, and the ConfigMap that
 // istiod reads.

@@ -89,6 +89,7 @@ func (p *parser) read(document scenarios.Document, root *yaml.Node, object Objec
 		p.istio(document, root, object, k.message)
 	default:
 		reflected{strict{parser: p, document: document}}.value(root, k.object, "", nil)
+		p.proxyConfig(document, object)
 	}
 	for _, problem := range p.problems {
 		object.Faults = append(object.Faults, Fault{problem, problem.Message == unknownField})
