@@ -18,6 +18,8 @@ type Live struct {
 	Envoys int
 	// Every is how far looks at the counters lie apart; 0: a trial has enough of them.
 	Every time.Duration
+	// Failing says that there is a request that the service answers with an error.
+	Failing bool
 }
 
 // envoys is the number of clients' Envoys.
@@ -70,8 +72,9 @@ func baseProblem(base Facts) string {
 	return ""
 }
 
-// PlanLive returns the trials of a running system that need no fault in the service,
-// after what the base step showed; what the policy sets beside is named by Untried.
+// PlanLive returns the trials of a running system that need no fault in the service, or
+// the one that it offers, after what the base step showed; what the policy sets beside is
+// named by Untried.
 func (s Setup) PlanLive(l Live, base Facts) []Trial {
 	s.Workers = max(1, s.Workers)
 	if why := baseProblem(base); why != "" {
@@ -84,7 +87,7 @@ func (s Setup) PlanLive(l Live, base Facts) []Trial {
 	if value := s.Client.ConnectionPool.HTTP.MaxRequests; isSet(value) {
 		p.limit = float64(value.Value)
 	}
-	return slices.Concat(p.atPeak(), p.requests(), p.perConnection(), p.idle())
+	return slices.Concat(p.atPeak(), p.requests(), p.perConnection(), p.idle(), p.ejects())
 }
 
 // livePlan is what trials of a running system are planned from.
@@ -107,7 +110,7 @@ func (p livePlan) length() time.Duration {
 }
 
 // Untried are the fields whose trial takes a fault in the service, or its own pods.
-func (s Setup) Untried() []string {
+func (s Setup) Untried(l Live) []string {
 	var fields []string
 	pool, o := s.Client.ConnectionPool, s.Client.OutlierDetection
 	if isSet(pool.HTTP.MaxPendingRequests) {
@@ -116,7 +119,7 @@ func (s Setup) Untried() []string {
 	if isSet(pool.TCP.MaxConnections) {
 		fields = append(fields, fieldConnections)
 	}
-	if o.Enabled.Value {
+	if o.Enabled.Value && !l.Failing {
 		fields = append(fields, "outlierDetection")
 	}
 	if s.Client.RetryBudget.Enabled.Value {

@@ -109,6 +109,8 @@ type Load struct {
 	Connections int
 	Streams     int // on a connection at most
 	Timeout     time.Duration
+	// Failing asks a running system for what its service answers with an error.
+	Failing bool
 }
 
 // RateAt is the rate at an instant of a step; between two instants it changes evenly.

@@ -36,6 +36,7 @@ type breakerOptions struct {
 	clients        int
 	capacity       string
 	target, admin  string
+	faultURL       string
 	prometheus     string
 	labels         string
 	cluster        string
@@ -111,6 +112,7 @@ cannot be used.`,
 	f.StringVar(&o.labels, "prometheus-labels", "", "`LABELS` that pick these Envoys, all replicas, for instance 'namespace=\"istio-system\",pod=~\"gateway-.*\"' (default: the only one that has the destination's cluster)")
 	f.StringVar(&o.cluster, "cluster", "", "name of the destination's cluster in that Envoy (default: the one that Istio names by host, subset and port)")
 	f.StringVar(&o.maxRate, "max-rate", "", "never send faster to --target")
+	f.StringVar(&o.faultURL, "fault-url", "", "a `URL` of --target that its service answers with 5xx: outlier detection is tried with it, which ejects endpoints for a while")
 	f.DurationVar(&o.duration, "duration", 20*time.Second, "how long --target gets load for each trial")
 	f.StringVar(&o.tls.CAFile, "ca", "", "PEM `FILE` of authorities to trust for --target")
 	f.BoolVar(&o.tls.Insecure, "insecure", false, "accept any certificate of --target")
@@ -141,6 +143,9 @@ func (a *app) breaker(ctx context.Context, o breakerOptions) error {
 	s := a.streams(o.outputOptions)
 	if o.printEffective {
 		return a.tellDocument(reports.Effective(d.report), d.report, o.outputOptions, "", s, false)
+	}
+	if o.faultURL != "" && o.target == "" {
+		return usage(errors.New("--fault-url is of a running system: --target names it"))
 	}
 	system := running{plan: breaker.Plan}
 	if o.target != "" {

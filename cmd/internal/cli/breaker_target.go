@@ -46,7 +46,10 @@ func (a *app) liveTarget(ctx context.Context, o breakerOptions, d *destination) 
 			r.close()
 		}
 	}()
-	system := breaker.Live{MaxRate: rate.RPS(), Seconds: o.duration.Seconds()}
+	if r.target.Failing, err = failingRequests(o, rate, plan); err != nil {
+		return running{}, usage(fmt.Errorf("--fault-url: %w", err))
+	}
+	system := breaker.Live{MaxRate: rate.RPS(), Seconds: o.duration.Seconds(), Failing: len(r.target.Failing) > 0}
 	if o.admin != "" {
 		if err := compareLive(ctx, o, d, r.target); err != nil {
 			return running{}, err
@@ -61,7 +64,7 @@ func (a *app) liveTarget(ctx context.Context, o breakerOptions, d *destination) 
 	if err != nil {
 		return running{}, err
 	}
-	if note := breaker.UntriedNote(d.setup.Untried()); note != "" {
+	if note := breaker.UntriedNote(d.setup.Untried(system)); note != "" {
 		d.report.Notes = append(d.report.Notes, note)
 	}
 	r.plan = func(s breaker.Setup) []breaker.Trial { return s.PlanLive(system, base) }
@@ -125,6 +128,23 @@ func openSeries(ctx context.Context, o breakerOptions, d *destination, target *e
 // mostErrors is the share of requests that may go wrong, for a while, before the load
 // is stopped. A trial exceeds a limit by half, so that a third is shed.
 const mostErrors = 0.8
+
+// failingRequests are those that the service answers with an error, by --fault-url.
+func failingRequests(o breakerOptions, rate scenarios.Rate, usual scenarios.Plan) ([]scenarios.Request, error) {
+	if o.faultURL == "" {
+		return nil, nil
+	}
+	at := o
+	at.target = o.faultURL
+	failing, err := targetPlan(at, rate)
+	if err != nil {
+		return nil, err
+	}
+	if failing.Endpoint.Scheme != usual.Endpoint.Scheme || failing.Endpoint.Authority != usual.Endpoint.Authority {
+		return nil, fmt.Errorf("%s is not where --target is: %s", withoutSecrets(o.faultURL), withoutSecrets(o.target))
+	}
+	return failing.Requests, nil
+}
 
 // targetPlan is what is sent to a running system, but for the load.
 func targetPlan(o breakerOptions, rate scenarios.Rate) (scenarios.Plan, error) {

@@ -16,8 +16,9 @@ import (
 
 // bench is a lab for trials, and what reads its proxies.
 type bench struct {
-	lab     *lab.Lab       // nil: a running system, which has no faults
-	plan    scenarios.Plan // of what is sent, but for the load
+	lab     *lab.Lab            // nil: a running system, which has no faults
+	plan    scenarios.Plan      // of what is sent, but for the load
+	failing []scenarios.Request // in its place, where errors are asked for
 	spec    breaker.Bench
 	seed    uint64
 	readers readers
@@ -59,7 +60,7 @@ func openBench(ctx context.Context, o BreakerOptions, spec breaker.Bench) (_ *be
 
 // openTarget makes a bench of a running system.
 func openTarget(o BreakerOptions) (*bench, error) {
-	b := &bench{plan: o.Target.Plan, seed: o.Seed}
+	b := &bench{plan: o.Target.Plan, failing: o.Target.Failing, seed: o.Seed}
 	if o.Target.Series != nil {
 		b.readers = readers{series: o.Target.Series}
 		return b, nil
@@ -226,6 +227,9 @@ func (b *bench) send(ctx context.Context, step breaker.Step, facts *breaker.Fact
 		phase.Curve = append(phase.Curve, scenarios.CurvePoint{At: at.At, RPS: at.Rate})
 	}
 	plan := b.plan
+	if step.Load.Failing {
+		plan.Requests, plan.Guards.MaxErrorRatio = b.failing, 0 // all of them are to go wrong
+	}
 	plan.Timeout = step.Load.Timeout
 	plan.Connections = scenarios.Connections{Count: step.Load.Connections, StreamsPerConnection: step.Load.Streams, ConnectTimeout: 5 * time.Second}
 	gathered := &latencies{}

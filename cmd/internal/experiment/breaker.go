@@ -28,8 +28,10 @@ type BreakerOptions struct {
 
 // BreakerTarget is a running system, and where its clients' Envoys show their counters.
 type BreakerTarget struct {
-	Plan              scenarios.Plan // endpoint, requests and guards
-	AdminURL, Cluster string         // of one Envoy; not used with Series
+	Plan scenarios.Plan // endpoint, requests and guards
+	// Failing are requests that the service answers with an error; none: it offers none.
+	Failing           []scenarios.Request
+	AdminURL, Cluster string // of one Envoy; not used with Series
 	// Series are the counters in a Prometheus, of all Envoys through which the target is
 	// reached; nil: those of the admin endpoint. They are left open.
 	Series *sampler.ClusterSeries
