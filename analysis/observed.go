@@ -194,6 +194,9 @@ func (r *Result) fromHistory(rec *record.Record, phases []examined) {
 	if told {
 		r.reachOf(rec, good)
 	}
+	if len(good) > 0 {
+		r.observedCosts(rec, good)
+	}
 	r.Warnings = append(r.Warnings, blindSpots(good, highest)...)
 	for i := range r.Objectives {
 		r.Objectives[i].Holds, r.Objectives[i].Reason = nil, "not observed"

@@ -14,9 +14,11 @@ import (
 // RequestCosts is what each request of a mix costs a replica of a component, and
 // what a byte does, as far as the phases tell them apart.
 type RequestCosts struct {
-	ByRequest []RequestCost `json:"byRequest"` // in the order of the scenario
+	ByRequest  []RequestCost `json:"byRequest"`            // in the order of the scenario; of what was observed the most frequent first
+	ClassLabel string        `json:"classLabel,omitempty"` // of what was observed: the label that tells the requests apart
 	// The same cost in another form: a request without bytes, and each byte on the
-	// wire between the load generator and the first gateway.
+	// wire between the load generator and the first gateway, or as what was observed
+	// counts them.
 	CPUSecondsPerRequestWithoutBytes stat.Estimate `json:"cpuSecondsPerRequestWithoutBytes"`
 	CPUSecondsPerRequestByte         stat.Estimate `json:"cpuSecondsPerRequestByte"`
 	CPUSecondsPerAnswerByte          stat.Estimate `json:"cpuSecondsPerAnswerByte"`
@@ -28,7 +30,7 @@ type RequestCosts struct {
 // RequestCost is what one request of the mix costs.
 type RequestCost struct {
 	Name       string        `json:"name"`
-	Share      float64       `json:"share"` // of the mix, by its weight
+	Share      float64       `json:"share"` // of the mix, by its weight; of what was observed by count
 	CPUSeconds stat.Estimate `json:"cpuSeconds"`
 	// AboveMeanCPUSeconds is what it costs more than the mean request of the mix, which
 	// is better known: the share of the wake-ups is the same in both.
@@ -63,7 +65,10 @@ func (r *Result) requestCosts(rec *record.Record, phases []examined) {
 		costs := models.FitClasses(classPoints(rec, phases, rec.Components[i], names), names, shares)
 		out := &RequestCosts{
 			CPUSecondsPerRequestWithoutBytes: costs.PerRequest, CPUSecondsPerRequestByte: costs.PerRequestByte, CPUSecondsPerAnswerByte: costs.PerAnswerByte,
-			CPUIdleCores: costs.Idle, AtRps: costs.At, Reason: costs.Words,
+			CPUIdleCores: costs.Idle, AtRps: finite(costs.At), Reason: costs.Words,
+		}
+		if costs.Told == 0 && !rec.Scenario.Sizing.PerClass {
+			out.Reason += ": sizing.perClass measures them apart"
 		}
 		if r.Calibration != nil {
 			out.Reason += "; as the lab measured it, not calibrated"

@@ -153,8 +153,12 @@ func costSection(result analysis.Result) Section {
 	return Section{Title: "What a request costs", Detail: true, Blocks: append(append(blocks, memory), notes...)}
 }
 
-// asked reports whether there were phases for what requests of a mix or quotas cost.
+// asked reports whether there were phases for what requests of a mix or quotas cost, or
+// queries of what was observed.
 func asked(result analysis.Result) bool {
+	if result.Evidence == record.EvidenceObserved && slices.ContainsFunc(result.Components, func(c analysis.Component) bool { return c.RequestCosts != nil }) {
+		return true
+	}
 	return result.QuotaTrial != nil || slices.ContainsFunc(result.Phases, func(p analysis.PhaseSummary) bool { return p.Kind == string(scenarios.KindMix) })
 }
 
@@ -230,6 +234,7 @@ func mixBlocks(result analysis.Result) []Block {
 		Caption: "The same as the cost of a request without bytes, and of the bytes on the wire to and from clients",
 		Columns: []Column{{Title: "Component"}, {Title: "Per request", Right: true}, {Title: "Per KiB of requests", Right: true}, {Title: "Per KiB of answers", Right: true}},
 	}
+	var notes []Block
 	perKiB := func(e stat.Estimate) string { return quantity.ShortEstimate(e.Scale(1024), quantity.Seconds) }
 	for _, c := range result.Components {
 		costs := c.RequestCosts
@@ -246,6 +251,9 @@ func mixBlocks(result analysis.Result) []Block {
 				quantity.ShortEstimate(request.AboveMeanCPUSeconds, quantity.Seconds), remark,
 			}})
 		}
+		if len(costs.ByRequest) == 0 {
+			notes = append(notes, Note{Info, c.Name + ": " + costs.Reason})
+		}
 		if costs.CPUSecondsPerRequestByte.OK() || costs.CPUSecondsPerAnswerByte.OK() {
 			bytes.Rows = append(bytes.Rows, Row{Cells: []string{
 				c.Name, quantity.ShortEstimate(costs.CPUSecondsPerRequestWithoutBytes, quantity.Seconds), perKiB(costs.CPUSecondsPerRequestByte), perKiB(costs.CPUSecondsPerAnswerByte),
@@ -258,7 +266,7 @@ func mixBlocks(result analysis.Result) []Block {
 			blocks = append(blocks, t)
 		}
 	}
-	return blocks
+	return append(blocks, notes...)
 }
 
 // phaseSection lists every phase with its verdict.

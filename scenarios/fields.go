@@ -157,6 +157,10 @@ func observeFields() map[string]field {
 		"PrometheusQueries.inFlight":         {text: "Gauge of requests in flight: a plain selector, no function or sum.", pattern: selectorPattern},
 		"PrometheusQueries.requests":         {text: "Counter of requests: a plain selector, no function or sum.", pattern: selectorPattern},
 		"PrometheusQueries.latencyBuckets":   {text: "Buckets (with the label le) of a histogram of request durations, for size --from-prometheus: a plain selector. Milliseconds where the name says so or is Envoy's, seconds otherwise.", pattern: selectorPattern, examples: []string{`istio_request_duration_milliseconds_bucket{reporter="destination",destination_workload="checkout"}`}},
+		"PrometheusQueries.classes":          {text: "Counter of requests with series for each kind of request, for size --from-prometheus: a plain selector, of any number of series a replica. What each kind costs is told as far as their shares changed.", pattern: selectorPattern, examples: []string{`istio_requests_total{reporter="source",source_workload="istio-ingressgateway"}`}},
+		"PrometheusQueries.classLabel":       {text: "Label of classes that tells the kinds apart. Left out: the first of request_operation, destination_service_name, destination_service, envoy_cluster_name and response_code that has two values or more.", examples: []string{"request_operation"}},
+		"PrometheusQueries.requestBytes":     {text: "Counter of bytes of requests, for size --from-prometheus: a plain selector, of any number of series a replica.", pattern: selectorPattern, examples: []string{`istio_request_bytes_sum{reporter="source",source_workload="istio-ingressgateway"}`}},
+		"PrometheusQueries.answerBytes":      {text: "Counter of bytes of answers, likewise.", pattern: selectorPattern, examples: []string{`istio_response_bytes_sum{reporter="source",source_workload="istio-ingressgateway"}`}},
 		"PrometheusQueries.replicaLabel":     {text: "Label that tells the replicas apart.", initial: "pod"},
 	}
 }

@@ -255,7 +255,8 @@ type ObservedComponent struct {
 }
 
 // PrometheusQueries select raw series of one component: counters and gauges as
-// they were scraped, never rate(). One series is one replica.
+// they were scraped, never rate(). One series is one replica, but where it is said
+// otherwise.
 type PrometheusQueries struct {
 	CPUSeconds       string `yaml:"cpuSeconds"`       // counter, seconds
 	Periods          string `yaml:"periods"`          // counter, CFS periods
@@ -266,5 +267,9 @@ type PrometheusQueries struct {
 	InFlight         string `yaml:"inFlight"`         // gauge, requests
 	Requests         string `yaml:"requests"`         // counter
 	LatencyBuckets   string `yaml:"latencyBuckets"`   // classic histogram's buckets, of `size --from-prometheus`
+	Classes          string `yaml:"classes"`          // counter of requests with series for each class, likewise; any number of series a replica
+	ClassLabel       string `yaml:"classLabel"`       // label that tells classes apart; empty: the first usual one that does
+	RequestBytes     string `yaml:"requestBytes"`     // counter, of `size --from-prometheus`; any number of series a replica
+	AnswerBytes      string `yaml:"answerBytes"`      // likewise
 	ReplicaLabel     string `yaml:"replicaLabel"`     // label that tells replicas apart; default pod
 }

@@ -292,6 +292,6 @@ func (v *validator) observe() {
 
 // Any reports whether any series is selected.
 func (q PrometheusQueries) Any() bool {
-	q.ReplicaLabel = ""
+	q.ReplicaLabel, q.ClassLabel = "", ""
 	return q != PrometheusQueries{}
 }

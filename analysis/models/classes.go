@@ -37,6 +37,7 @@ type Classes struct {
 	PerRequestByte stat.Estimate   // CPU seconds
 	PerAnswerByte  stat.Estimate   // CPU seconds
 	Idle           stat.Estimate   // cores, of the first form
+	Told           int             // how many classes are told apart
 	At             float64         // rps per replica, the middle of those measured
 	ResidualCores  float64         // of the first form, root mean square
 	Words          string          // what was fitted, or why nothing was
@@ -50,8 +51,9 @@ const mostInflation = 10
 
 // FitClasses fits what each class of a mix costs, by weighted non-negative least
 // squares with intervals of a bootstrap over phases. Names are those of the classes,
-// and shares how much each has of the usual mix; they sum up to 1. A class whose rate rose together with the others' is not estimable: then only their
-// sum shows, which is the demand of the mix.
+// and shares how much each has of the usual mix; they sum up to 1. A class whose rate
+// rose together with the others' is not estimable: then only their sum shows, which is
+// the demand of the mix.
 func FitClasses(points []ClassPoint, names []string, shares []float64) Classes {
 	points = slices.DeleteFunc(slices.Clone(points), func(p ClassPoint) bool {
 		return len(p.Rates) != len(names) || !finiteAll(p.Rates...) || !finiteAll(p.Cores, p.RequestBytes, p.AnswerBytes)
@@ -115,7 +117,6 @@ func (c *Classes) byClass(points []ClassPoint, names []string, shares []float64)
 		}
 		return
 	}
-	told := 0
 	for i, inflation := range together {
 		if inflation > mostInflation {
 			c.PerClass[i] = stat.NotEstimable(len(points), fmt.Sprintf(
@@ -123,7 +124,7 @@ func (c *Classes) byClass(points []ClassPoint, names []string, shares []float64)
 			c.AboveMean[i] = c.PerClass[i]
 			continue
 		}
-		told++
+		c.Told++
 		// Idle CPU and wake-ups, which are in all of them, are not in the difference:
 		// it is better known than either.
 		row := make([]float64, len(fit.Coefficients))
@@ -139,10 +140,10 @@ func (c *Classes) byClass(points []ClassPoint, names []string, shares []float64)
 	}
 	c.ResidualCores = math.Sqrt(sum)
 	switch {
-	case told == 0:
-		c.Words = "the requests rose together in all phases, so that only the sum of their costs shows: sizing.perClass measures them apart"
-	case told < len(names):
-		c.Words = fmt.Sprintf("%d of %d requests are told apart, over %d phases", told, len(names), len(points))
+	case c.Told == 0:
+		c.Words = fmt.Sprintf("the requests rose together in all of %d phases, so that only the sum of their costs shows", len(points))
+	case c.Told < len(names):
+		c.Words = fmt.Sprintf("%d of %d requests are told apart, over %d phases", c.Told, len(names), len(points))
 	default:
 		c.Words = fmt.Sprintf("told apart over %d phases, residual %.2g cores", len(points), c.ResidualCores)
 	}

@@ -109,8 +109,8 @@ func TestFitClassesTogether(t *testing.T) {
 	if c.PerAnswerByte.OK() || c.PerRequestByte.OK() {
 		t.Errorf("bytes %+v and %+v, want not estimable", c.PerRequestByte, c.PerAnswerByte)
 	}
-	if !strings.Contains(c.Words, "sizing.perClass") {
-		t.Errorf("words %q do not say what would tell them apart", c.Words)
+	if c.Told != 0 || !strings.Contains(c.Words, "only the sum of their costs shows") {
+		t.Errorf("%d told apart, words %q, want none", c.Told, c.Words)
 	}
 }
 

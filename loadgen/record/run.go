@@ -120,10 +120,28 @@ type Phase struct {
 	Backends   map[string]int64 `json:"backends,omitempty"` // answers by the backend that named itself
 	Generator  Generator        `json:"generator"`
 	Connection Connections      `json:"connections"`
+	// Traffic is what a Prometheus told of the requests of an observed window.
+	Traffic []Traffic `json:"traffic,omitempty"`
 	// Slowest are the slowest requests that carried a traceparent, at most twenty.
 	Slowest []Trace `json:"slowest,omitempty"`
 	// Recorded is filled in by the Writer; a reader checks the series against it.
 	Recorded Recorded `json:"recorded"`
+}
+
+// Traffic is what came to a component in an observed window, all replicas together, as
+// far as its queries tell.
+type Traffic struct {
+	Component    string   `json:"component"`
+	ClassLabel   string   `json:"classLabel,omitempty"`   // that tells the classes apart
+	Classes      []Class  `json:"classes,omitempty"`      // in the same order in every window
+	RequestBytes *float64 `json:"requestBytes,omitempty"` // nil: not asked for
+	AnswerBytes  *float64 `json:"answerBytes,omitempty"`
+}
+
+// Class is one kind of request.
+type Class struct {
+	Name     string  `json:"name"` // the value of the label
+	Requests float64 `json:"requests"`
 }
 
 // Trace is a request that carried a traceparent.

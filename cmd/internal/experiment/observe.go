@@ -63,6 +63,16 @@ func Observe(ctx context.Context, options Options, from, to time.Time) (record.E
 	if left > 0 {
 		notes = append(notes, fmt.Sprintf("%d windows are of no use: no requests were counted in them, or replicas came, went or started anew", left))
 	}
+	phases := make([]record.Phase, len(windows))
+	for i, w := range windows {
+		phases[i] = w.Phase(i + 1)
+	}
+	told, err := observedTraffic(ctx, history, options.Scenario, phases, from)
+	if err != nil {
+		ending, _ := endingOf(ctx, err)
+		return ending, err
+	}
+	notes = append(notes, told...)
 	for _, note := range notes {
 		options.Observer.Note(note)
 	}
@@ -80,8 +90,8 @@ func Observe(ctx context.Context, options Options, from, to time.Time) (record.E
 		err = writer.Demand(past)
 	}
 	latency := latencyQuery(options.Scenario, analysis.Entry(samples, system.components))
-	for i := 0; err == nil && i < len(windows); i++ {
-		err = recordWindow(ctx, writer, history, windows[i].Phase(i+1), latency, from)
+	for i := 0; err == nil && i < len(phases); i++ {
+		err = recordWindow(ctx, writer, history, phases[i], latency, from)
 	}
 	ending, why := endingOf(ctx, err)
 	if closeErr := writer.Close(ending, why); err == nil && closeErr != nil {
