@@ -53,10 +53,12 @@ func AnalyzeCalibrated(rec, target *record.Record) (Result, error) {
 	phases = usual(phases)
 	predicted := findEdge(ofKind(phases, scenarios.KindClimb, scenarios.KindSteady), conditions.Objectives, rec.Seed)
 	r.SLOEdge = SLOEdge{Rps: predicted.RPS, End: string(predicted.End), Objective: predicted.text()}
+	r.Knee = kneeOf(rec, phases)
 	r.bind(rec, phases, predicted)
 	r.calibrateBy(rec, target)
 	r.QuotaTrial = quotaTrial(rec, ofKind(every, scenarios.KindQuota))
-	r.size(rec, phases, predicted)
+	// They are of the usual mix at a low rate, and tell memory what connections take.
+	r.size(rec, slices.Concat(phases, ofKind(every, scenarios.KindConnections)), predicted)
 	r.requestCosts(rec, every)
 	r.Verification = verify(phases, predicted, conditions.Objectives, rec.Seed)
 	r.Forecast = forecastOf(rec, every, predicted)

@@ -123,12 +123,18 @@ func clipped(r perReplica, ceiling float64) bool {
 }
 
 // fitComponent fits the demand and the memory of a component, from the climb and
-// the sweep only.
+// the sweep only, and what a connection takes from the phases that are about it.
 func fitComponent(phases []examined, c record.Component, ceiling float64) (models.Demand, models.Memory, float64) {
 	var demand []models.DemandPoint
 	var memory []models.MemoryPoint
+	var held []models.MemoryPoint
 	highest := 0.0
 	for _, p := range phases {
+		if p.Spec.Kind == scenarios.KindConnections {
+			r := perReplicaOf(p, c)
+			held = append(held, models.MemoryPoint{Bytes: r.bytes, Connections: r.conns})
+			continue
+		}
 		if kind := p.Spec.Kind; !idle(p) && kind != scenarios.KindClimb && kind != scenarios.KindSteady && kind != scenarios.KindObserved {
 			continue
 		}
@@ -141,7 +147,11 @@ func fitComponent(phases []examined, c record.Component, ceiling float64) (model
 			demand = append(demand, models.DemandPoint{RPS: r.rps, Cores: r.cores, WakeUps: r.wakeUps})
 		}
 	}
-	return models.FitDemand(demand), models.FitMemory(memory), highest
+	fitted := models.FitMemory(memory)
+	if len(held) > 0 {
+		fitted = fitted.WithConnections(models.PerConnection(held))
+	}
+	return models.FitDemand(demand), fitted, highest
 }
 
 // edgePressures returns how hard each component is pressed around the edge: in

@@ -47,6 +47,7 @@ type Result struct {
 	Objectives     []Objective     `json:"objectives"`
 	Demand         Demand          `json:"demand"`
 	SLOEdge        SLOEdge         `json:"sloEdge"`
+	Knee           *Knee           `json:"knee,omitempty"` // of a sizing with a latency objective
 	Components     []Component     `json:"components"`
 	ConnectionPool *ConnectionPool `json:"connectionPool,omitempty"`
 	Staged         []Staged        `json:"staged,omitempty"` // reductions that belong in steps

@@ -412,6 +412,9 @@ func capacitySection(result analysis.Result) Section {
 	if edge.BoundBy != "" {
 		items = append(items, KeyValue{"Bound by", edge.BoundBy})
 	}
+	if k := result.Knee; k != nil {
+		items = append(items, KeyValue{"Surely holds up to", kneeText(*k)})
+	}
 	blocks = append(blocks, KeyValues{items})
 	blocks = append(blocks, warningsOf("SLO edge", edge.Rps)...)
 	blocks = append(blocks, ratesBlocks(result)...)
@@ -432,6 +435,18 @@ func capacitySection(result analysis.Result) Section {
 	}
 	blocks = append(blocks, t)
 	return Section{Title: "Three capacities", Blocks: blocks}
+}
+
+// kneeText says up to which measured rate an objective holds with the upper bound.
+func kneeText(k analysis.Knee) string {
+	if !k.Rps.OK() {
+		return "not known: " + quantity.Estimate(k.Rps, quantity.PerSecond)
+	}
+	words := quantity.Rate(k.Rps.Value) + ", the highest rate measured at which the upper bound of " + k.Objective + " holds, and at every lower one"
+	if k.NextRps > 0 {
+		words += "; another measurement would tell most at " + quantity.Rate(k.NextRps) + ": " + k.NextReason
+	}
+	return words
 }
 
 func orAbsent(text string) string {

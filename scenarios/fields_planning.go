@@ -2,8 +2,9 @@ package scenarios
 
 func planningFields() map[string]field {
 	return map[string]field{
-		"Sizing.perClass":   {text: "Measure what each request of the mix costs: some more phases at low rates, in each of which one of the requests is most of the mix. While the mix stays the same only its sum shows. Needs at least two requests."},
-		"Sizing.quotaPrice": {text: "Measure what the CPU quotas of a lab cost: a rate just below the edge with them and without them, in turns, and the CPU of a request and p99 in both."},
+		"Sizing.perClass":      {text: "Measure what each request of the mix costs: some more phases at low rates, in each of which one of the requests is most of the mix. While the mix stays the same only its sum shows. Needs at least two requests."},
+		"Sizing.quotaPrice":    {text: "Measure what the CPU quotas of a lab cost: a rate just below the edge with them and without them, in turns, and the CPU of a request and p99 in both."},
+		"Sizing.perConnection": {text: "Measure what a connection takes of a gateway's memory, and so at how many it would run out: phases at a tenth of the edge with up to 480 connections beside those of the load, which do nothing. A lab is measured so anyway, but for --quick."},
 
 		"Demand.peakRate":        {text: "Highest rate today.", above: "0/s", examples: []string{"12000/s"}},
 		"Demand.meanRate":        {text: "Mean rate over a day, for costs; they are those at the peak without.", above: "0/s", examples: []string{"5000/s"}},

@@ -51,11 +51,15 @@ const (
 	// KindBunched is as steady, but requests come together: for the cost of a wake-up
 	// against that of a request, and nothing else.
 	KindBunched PhaseKind = "bunched"
-	KindMix     PhaseKind = "mix"    // as steady, but of another mix: for the cost of each request, and nothing else
-	KindQuota   PhaseKind = "quota"  // one rate, with CPU quotas and without: for their price, and nothing else
-	KindSearch  PhaseKind = "search" // the blind search for the SLO edge
-	KindProof   PhaseKind = "proof"  // just below and just above the measured edge
-	KindLoad    PhaseKind = "load"   // of `run`
+	KindMix     PhaseKind = "mix"   // as steady, but of another mix: for the cost of each request, and nothing else
+	KindQuota   PhaseKind = "quota" // one rate, with CPU quotas and without: for their price, and nothing else
+	// KindConnections is a low rate, with connections beside those of the load that do
+	// nothing: for what they take of memory, and nothing else.
+	KindConnections PhaseKind = "connections"
+
+	KindSearch PhaseKind = "search" // the blind search for the SLO edge
+	KindProof  PhaseKind = "proof"  // just below and just above the measured edge
+	KindLoad   PhaseKind = "load"   // of `run`
 	// KindObserved is a window of time in which a system carried what its users sent:
 	// nothing was sent, and the counts are those of its own metrics.
 	KindObserved PhaseKind = "observed"
@@ -63,7 +67,9 @@ const (
 
 // Aside reports whether phases of the kind answer a question of their own, such as what
 // a quota costs, and say nothing of the load or of its objectives.
-func (k PhaseKind) Aside() bool { return k == KindMix || k == KindQuota || k == KindBunched }
+func (k PhaseKind) Aside() bool {
+	return k == KindMix || k == KindQuota || k == KindBunched || k == KindConnections
+}
 
 // Phase is one stretch of load.
 type Phase struct {
@@ -83,6 +89,9 @@ type Phase struct {
 	Mix []float64
 	// QuotasLifted says that no CPU quota of the lab bound.
 	QuotasLifted bool
+	// HeldConnections is how many connections were open beside those of the load, and did
+	// nothing.
+	HeldConnections int
 	// Bunch is how many arrivals come at one instant, at the same rate in the mean: the
 	// process is that of the bunches. 0 and 1: each comes by itself. Not with a Curve.
 	Bunch int
@@ -104,6 +113,7 @@ type phaseJSON struct {
 	MaxBacklog      int       `json:"maxBacklog,omitempty"`
 	Mix             []float64 `json:"mix,omitempty"`
 	QuotasLifted    bool      `json:"quotasLifted,omitempty"`
+	HeldConnections int       `json:"heldConnections,omitempty"`
 	Bunch           int       `json:"bunch,omitempty"`
 	// Curve has a pair of seconds and rate per second for each point.
 	Curve [][2]float64 `json:"curve,omitempty"`
@@ -114,7 +124,7 @@ func (p Phase) MarshalJSON() ([]byte, error) {
 	return json.Marshal(phaseJSON{
 		Name: p.Name, Kind: p.Kind, Process: p.Process, Rate: p.Rate,
 		DurationSeconds: p.Duration.Seconds(), IntervalSeconds: p.Interval.Seconds(),
-		Seed: p.Seed, MaxBacklog: p.MaxBacklog, Mix: p.Mix, QuotasLifted: p.QuotasLifted, Bunch: p.Bunch, Curve: curvePairs(p.Curve),
+		Seed: p.Seed, MaxBacklog: p.MaxBacklog, Mix: p.Mix, QuotasLifted: p.QuotasLifted, HeldConnections: p.HeldConnections, Bunch: p.Bunch, Curve: curvePairs(p.Curve),
 	})
 }
 
@@ -156,7 +166,7 @@ func (p *Phase) UnmarshalJSON(data []byte) error {
 	*p = Phase{
 		Name: in.Name, Kind: in.Kind, Process: in.Process, Rate: in.Rate,
 		Duration: duration, Interval: interval, Seed: in.Seed, MaxBacklog: in.MaxBacklog,
-		Mix: in.Mix, QuotasLifted: in.QuotasLifted, Bunch: in.Bunch, Curve: curve,
+		Mix: in.Mix, QuotasLifted: in.QuotasLifted, HeldConnections: in.HeldConnections, Bunch: in.Bunch, Curve: curve,
 	}
 	return nil
 }

@@ -11,6 +11,9 @@ import (
 type Sizing struct {
 	PerClass   bool `yaml:"perClass"`   // phases of other mixes too, so that the cost of each request of the mix shows
 	QuotaPrice bool `yaml:"quotaPrice"` // one rate with the CPU quotas of a lab and without, in turns
+	// PerConnection holds more and more connections open at a low rate, for what each
+	// takes of memory. A lab is measured so at full length anyway.
+	PerConnection bool `yaml:"perConnection"`
 }
 
 // Demand is what the system has to carry, and what of it may be lost meanwhile.

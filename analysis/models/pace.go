@@ -14,6 +14,7 @@ type Pace struct {
 	Steady        time.Duration
 	SteadyRates   int
 	Bunched       time.Duration // 0: none
+	Connections   time.Duration // one phase with connections held open
 	SteadyRounds  int           // each rate is measured so often, every round in a random order of its own
 	Search        time.Duration
 	SearchProbes  int
@@ -32,7 +33,7 @@ func QuickPace() Pace {
 	return Pace{
 		WarmUpChunk: 2 * time.Second, WarmUpChunks: 4,
 		Climb: 2 * time.Second, ClimbFactor: 1.7,
-		Steady: 3500 * time.Millisecond, SteadyRates: 6, SteadyRounds: 1, Bunched: 2 * time.Second,
+		Steady: 3500 * time.Millisecond, SteadyRates: 6, SteadyRounds: 1, Bunched: 2 * time.Second, Connections: 2 * time.Second,
 		Search: 3 * time.Second, SearchProbes: 7, SearchResolve: 1.06,
 		Proof:  6 * time.Second,
 		Settle: 250 * time.Millisecond, LongestPhase: 12 * time.Second, Repeats: 4,
@@ -45,7 +46,7 @@ func FullPace() Pace {
 	return Pace{
 		WarmUpChunk: 4 * time.Second, WarmUpChunks: 10,
 		Climb: 6 * time.Second, ClimbFactor: 1.4,
-		Steady: 14 * time.Second, SteadyRates: 8, SteadyRounds: 2, Bunched: 6 * time.Second,
+		Steady: 14 * time.Second, SteadyRates: 8, SteadyRounds: 2, Bunched: 6 * time.Second, Connections: 3 * time.Second,
 		Search: 11 * time.Second, SearchProbes: 10, SearchResolve: 1.04,
 		Proof:  15 * time.Second,
 		Settle: 500 * time.Millisecond, LongestPhase: 60 * time.Second, Repeats: 10,

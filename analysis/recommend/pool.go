@@ -81,6 +81,7 @@ func PoolFor(in PoolInput) (recommended *ConnectionPool, why string) {
 	if !(in.PlannedRPS > 0) || math.IsInf(in.PlannedRPS, 0) {
 		return nil, "no connection pool is recommended: there is no rate to plan for"
 	}
+	assumed := assumptions(in)
 	in.Clients, in.Pods = max(in.Clients, 1), max(in.Pods, 1)
 	in.MostPods = max(in.MostPods, in.Pods)
 	in.Hottest = math.Max(in.Hottest, 1)
@@ -101,7 +102,27 @@ func PoolFor(in PoolInput) (recommended *ConnectionPool, why string) {
 	p.timeout()
 	p.lifetime()
 	p.idle()
+	for field, words := range assumed {
+		p.Reasons[field] += words
+	}
 	return p.ConnectionPool, ""
+}
+
+// assumptions says, by field, what is taken for one because nothing tells how many there
+// are.
+func assumptions(in PoolInput) map[string]string {
+	out := map[string]string{}
+	if in.Pods <= 0 && in.MostPods <= 0 {
+		for _, field := range []string{"tcp.maxConnections", "http.http2MaxRequests", "http.maxRequestsPerConnection", "http.maxRetries", "http.idleTimeout"} {
+			out[field] += "; how many pods the destination has is not known, and one is assumed: observe the service or its sidecars"
+		}
+	}
+	if in.ClientWorkers <= 0 {
+		for _, field := range []string{"tcp.maxConnections", "http.maxRequestsPerConnection", "http.idleTimeout"} {
+			out[field] += "; how many worker threads a client proxy has is not known, and one is assumed: name its concurrency"
+		}
+	}
+	return out
 }
 
 // inFlight is the number of requests in flight that a Poisson count of that mean

@@ -164,3 +164,34 @@ func TestPoolBounds(t *testing.T) {
 		t.Errorf("without a rate: %+v, %q", p, why)
 	}
 }
+
+// What is taken for one because nobody counted it is said, in the fields that depend on it.
+func TestPoolAssumptions(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		change        func(*PoolInput)
+		pods, threads bool // are said to be assumed
+	}{
+		{"all known", func(*PoolInput) {}, false, false},
+		{"no service is observed", func(in *PoolInput) { in.Pods, in.MostPods = 0, 0 }, true, false},
+		{"worker threads are not named", func(in *PoolInput) { in.ClientWorkers = 0 }, false, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := poolInput()
+			test.change(&in)
+			p, why := PoolFor(in)
+			if p == nil {
+				t.Fatal(why)
+			}
+			for field, of := range map[string][2]bool{"tcp.maxConnections": {true, true}, "http.http2MaxRequests": {true, false}, "http.maxRetries": {true, false}, "tcp.connectTimeout": {}} {
+				reason := p.Reasons[field]
+				if got, want := strings.Contains(reason, "how many pods the destination has is not known"), test.pods && of[0]; got != want {
+					t.Errorf("%s says %q: pods are assumed %t, want %t", field, reason, got, want)
+				}
+				if got, want := strings.Contains(reason, "how many worker threads a client proxy has is not known"), test.threads && of[1]; got != want {
+					t.Errorf("%s says %q: threads are assumed %t, want %t", field, reason, got, want)
+				}
+			}
+		})
+	}
+}

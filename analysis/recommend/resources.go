@@ -15,7 +15,7 @@ func ResourcesFor(s Subject, capacity Capacity, replicas *Replicas, load Load) (
 	rps := operatingRPS(capacity, replicas, load)
 	var r Resources
 	r.cpu(s, rps)
-	r.memory(s, rps)
+	r.memory(s, rps, plannedConnections(replicas, load))
 	switch {
 	case r.CPU == nil && r.Leak != nil:
 		return nil, "no resources are recommended: " + r.Reason
@@ -72,11 +72,12 @@ func requestCores(s Subject, rps float64) (cores float64, ok bool) {
 
 // The constraints on a CPU request and on memory.
 const (
-	ByUse     = "use"
-	ByCeiling = "ceiling"
-	BySeen    = "largest-seen"
-	ByModel   = "model"
-	ByLeast   = "least"
+	ByUse         = "use"
+	ByCeiling     = "ceiling"
+	BySeen        = "largest-seen"
+	ByModel       = "model"
+	ByConnections = "connections"
+	ByLeast       = "least"
 )
 
 func (r *Resources) cpu(s Subject, rps float64) {
@@ -199,7 +200,17 @@ func (r *Resources) throttling(s Subject) {
 
 const mebi = 1 << 20
 
-func (r *Resources) memory(s Subject, rps float64) {
+// plannedConnections are those of clients on the replica that has the most of them when
+// others are lost; 0: not known.
+func plannedConnections(replicas *Replicas, load Load) float64 {
+	if load.Connections <= 0 || replicas == nil || replicas.worst.left <= 0 || !(load.here() > 0) {
+		return 0
+	}
+	w := replicas.worst
+	return math.Ceil(float64(load.Connections)*w.rps/load.PlannedRPS*math.Max(w.hottest, 1)/float64(w.left) - 1e-9)
+}
+
+func (r *Resources) memory(s Subject, rps, connections float64) {
 	if s.Memory.Largest <= 0 {
 		return
 	}
@@ -231,16 +242,37 @@ func (r *Resources) memory(s Subject, rps float64) {
 		constraints = append(constraints, Constraint{By: ByModel, Value: idle, Unit: "B", Why: "base and connections"})
 		x.step("memory needed", "memoryNeed", "B", "max(seen, memoryIdle)", need)
 	}
-	x.step("memory request, in MiB", "memoryRequest", "Mi", "max(64, ceil(memoryNeed / 16777216) * 16)", memoryMebi(need))
-	limit := x.step("memory limit, in MiB: four fifths of it are needed", "memoryLimit", "Mi", "max(64, ceil(memoryNeed / 0.8 / 16777216) * 16)", memoryMebi(need/memoryShare))
+	name := "memoryNeed"
+	if more := s.withConnections(x, need, connections); more > need {
+		need, name = more, "memoryPlanned"
+		constraints = append(constraints, Constraint{By: ByConnections, Value: need, Unit: "B", Why: "and the connections of clients that are planned for"})
+	}
+	x.step("memory request, in MiB", "memoryRequest", "Mi", "max(64, ceil("+name+" / 16777216) * 16)", memoryMebi(need))
+	limit := x.step("memory limit, in MiB: four fifths of it are needed", "memoryLimit", "Mi", "max(64, ceil("+name+" / 0.8 / 16777216) * 16)", memoryMebi(need/memoryShare))
 	r.Requests.Memory, r.Limits.Memory = memoryQuantity(need), memoryQuantity(need/memoryShare)
 	r.add("memory needs up to %s%s, 80\u00a0%% of the limit (largest seen: %s)", bytesWords(need), withInFlight(inFlight), bytesWords(s.Memory.Largest))
 	if kept := s.Memory.Hysteresis; kept.OK() && kept.Value > muchKept {
 		r.add("it kept %s of what it grew by when the load came down, so its memory says little of the load, and no autoscaler should follow it", percent(kept.Value))
 	}
 	r.runsOut(x, s, limit*mebi, inFlight)
+	if connections > 0 {
+		r.ConnectionsReason += fmt.Sprintf("; demand.connections brings %.0f to the replica with the most of them, when others are lost", connections)
+	}
 	basis := x.basis(constraints, "more connections on a replica than in the measurement, and longer lives than it lasted", "slower answers, which keep more requests in flight")
 	r.Memory = &basis
+}
+
+// withConnections adds what connections take that a replica is to hold beyond those of
+// the measurement, where that is known.
+func (s Subject) withConnections(x *sheet, need, connections float64) float64 {
+	per, seen := s.Memory.PerConnection, s.Memory.MostConnections
+	if !per.OK() || !(per.High > 0) || math.IsInf(per.High, 0) || connections <= seen {
+		return need
+	}
+	x.input("connectionsPlanned", connections, "", "demand.connections on the replica with the most of them, when others are lost")
+	x.input("connectionsSeen", seen, "", "in the measurement")
+	x.input("memoryConnection", per.High, "B", "for a connection, the upper end")
+	return x.step("memory needed with so many connections", "memoryPlanned", "B", "memoryNeed + memoryConnection * (connectionsPlanned - connectionsSeen)", need+per.High*(connections-seen))
 }
 
 // muchKept is the share of what memory grew by under load from which on that it kept
@@ -271,7 +303,9 @@ func (r *Resources) runsOut(x *sheet, s Subject, limit, inFlight float64) {
 		return
 	}
 	x.input("memoryBase", base, "B", "without connections and requests, the upper end")
-	x.input("memoryConnection", per.High, "B", "for a connection, the upper end")
+	if _, noted := x.known["memoryConnection"]; !noted {
+		x.input("memoryConnection", per.High, "B", "for a connection, the upper end")
+	}
 	each := 0.0
 	formula := "floor((memoryLimit * 1048576 - memoryBase) / memoryConnection)"
 	if s.Memory.PerInFlight.OK() && inFlight > 0 {

@@ -222,3 +222,48 @@ func TestCosts(t *testing.T) {
 		t.Errorf("of nothing sized: %+v", c)
 	}
 }
+
+// Memory holds the connections that are planned for, where it is known what one takes.
+func TestMemoryOfPlannedConnections(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		connections int
+		per         float64 // bytes, of a connection; 0: not known
+		memory      [2]string
+		boundBy     string
+		planned     float64 // on the busiest replica
+	}{
+		{"not known how many", 0, 20e3, [2]string{"112Mi", "144Mi"}, ByModel, 0},
+		{"fewer than in the measurement", 300, 20e3, [2]string{"112Mi", "144Mi"}, ByModel, 100},
+		// 6 000 on 3 replicas, placed in turns: 2 000 on each, 1 800 more than were measured:
+		// 36 MB beside the 111.5 MB. 147.5 MB = 140.7 MiB, ÷ 0.8 = 175.8 MiB.
+		{"more", 6000, 20e3, [2]string{"144Mi", "176Mi"}, ByConnections, 2000},
+		{"more, and not known what one takes", 6000, 0, [2]string{"112Mi", "144Mi"}, ByModel, 2000},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := subject()
+			s.Memory.MostConnections = 200
+			s.Memory.PerConnection = stat.NotEstimable(5, "connections were 200 throughout")
+			if test.per > 0 {
+				s.Memory.PerConnection = stat.Estimate{Value: test.per, Low: test.per, High: test.per, N: 5}
+			}
+			load := Load{PlannedRPS: 9000, Zones: 3, Connections: test.connections, Placement: scenarios.PlacementRoundRobin}
+			capacity := CapacityOf(s)
+			replicas, why := ReplicasFor(capacity, load)
+			if replicas == nil || replicas.CarriesPlannedRate != 3 {
+				t.Fatalf("replicas %+v (%s), want three with nothing lost", replicas, why)
+			}
+			r, _ := ResourcesFor(s, capacity, replicas, load)
+			redo(t, "memory", *r.Memory)
+			if got := [2]string{r.Requests.Memory, r.Limits.Memory}; got != test.memory || r.Memory.BoundBy != test.boundBy {
+				t.Errorf("memory %v, bound by %s, want %v, %s", got, r.Memory.BoundBy, test.memory, test.boundBy)
+			}
+			if test.per > 0 && float64(r.ConnectionsRunOut) < test.planned {
+				t.Errorf("it runs out of memory with %d connections, and %g are planned for", r.ConnectionsRunOut, test.planned)
+			}
+			if said := strings.Contains(r.ConnectionsReason, "demand.connections brings "+PlainNumber(test.planned)); said != (test.planned > 0) {
+				t.Errorf("reason %q, want it to name %g connections", r.ConnectionsReason, test.planned)
+			}
+		})
+	}
+}

@@ -141,11 +141,20 @@ func (t attempt) hpa() (h *HPA, why string) {
 	h.Reason = fmt.Sprintf("of targets from %d\u00a0%% to %d\u00a0%% the cheapest with which the hottest replica stays within its safe %s%s, as a simulation of the autoscaler over %s shows: %s",
 		choice.Candidates[0].Target, choice.Candidates[len(choice.Candidates)-1].Target, rate(t.safe), h.Trial.exceptions(), h.Trial.Load, h.Trial.costs())
 	h.Reason += fmt.Sprintf("; the rule of thumb, utilisation at the safe rate ÷ (1 + tolerance) × (1 − growth × lag), says %s", orNothing(h.Trial.RuleOfThumb))
-	if h.MinReplicas > best.Min {
-		h.Reason += fmt.Sprintf("; at least %d: the load never let it come down further, so fewer were not tried", h.MinReplicas)
-	}
+	h.Reason += t.leastWords(h.MinReplicas, best)
 	h.Reason += fmt.Sprintf("; at most %d, what %.3g times the planned rate needs with the same losses", best.Max, surge)
 	return h, ""
+}
+
+// leastWords says why there are more replicas at the least than the simulation needed.
+func (t attempt) leastWords(least int, best hpa.Candidate) string {
+	switch {
+	case least <= best.Min:
+		return ""
+	case least > best.Outcome.MinPods:
+		return fmt.Sprintf("; at least %d, one in each zone; %d would hold, and the pod-hours are theirs", least, max(best.Min, best.Outcome.MinPods))
+	}
+	return fmt.Sprintf("; at least %d: the load never let it come down further, so fewer were not tried", least)
 }
 
 // Needless says why an autoscaler would have nothing to do; empty when it has.

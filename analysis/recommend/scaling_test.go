@@ -361,3 +361,27 @@ func TestReplicasStandInTheSimulation(t *testing.T) {
 		}
 	}
 }
+
+// Why there are more replicas at the least than the simulation needed is one of two
+// things, and they are not confused.
+func TestWhyNotFewerReplicas(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		tried, seen, zone int
+		want              string
+	}{
+		{"as few as hold", 4, 4, 3, ""},
+		{"never came down so far", 2, 5, 3, "at least 5: the load never let it come down further"},
+		{"one in each zone", 2, 2, 3, "at least 3, one in each zone; 2 would hold"},
+		{"zones, and did not come down", 2, 3, 6, "at least 6, one in each zone; 3 would hold"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := attempt{load: Load{Zones: test.zone}}
+			best := hpa.Candidate{Setting: hpa.Setting{Min: test.tried, Max: 20}, Outcome: hpa.Outcome{MinPods: test.seen}}
+			got := a.leastWords(a.seen(best), best)
+			if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}

