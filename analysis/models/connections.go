@@ -53,7 +53,9 @@ func PerConnection(points []MemoryPoint) stat.Estimate {
 	if !varied(connections) {
 		return stat.NotEstimable(n, why("connections", connections))
 	}
-	steepest := stat.Estimate{Confidence: stat.Confidence, N: n, Warnings: []string{"memory did not grow with it"}}
+	steepest := stat.Estimate{Confidence: stat.Confidence, N: n, Warnings: []string{
+		fmt.Sprintf("%.0f connections more fit in what memory had been freed before", connections[n-1]-connections[0]),
+	}}
 	for from := range n - connectionFew + 1 {
 		var rows [][]float64
 		var bytes []float64

@@ -151,9 +151,9 @@ func connectionsOf(t *testing.T, run record.Run, dir string) {
 		}
 		held = append(held, p.Spec.HeldConnections)
 		most := 0.0
-		for _, point := range rec.Data[i].Series("gateway", "", record.DownConnections) {
-			if point.At >= p.Start && point.At <= p.SendEnd {
-				most = math.Max(most, point.Value)
+		for _, s := range rec.Data[i].Samples {
+			if s.Component == "gateway" && s.At >= p.Start && s.At <= p.SendEnd {
+				most = math.Max(most, s.Metrics[record.DownConnections])
 			}
 		}
 		if want := float64(4 + p.Spec.HeldConnections); most != want {
