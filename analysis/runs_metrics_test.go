@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/sailplan-io/sailplan/analysis/compare"
 	"github.com/sailplan-io/sailplan/loadgen/record"
@@ -88,7 +90,7 @@ func TestHighestRateOfRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := c.Findings[0]
-		if f.Name != "highest rate that holds" || f.Unit != "rps" || !f.Higher || f.Verdict != test.want || math.Abs(f.Change.Value-test.by) > 0.1 {
+		if f.Name != "highest rate that holds" || f.Unit != "rps" || !f.Higher || f.Margin != 0.05 || f.Verdict != test.want || math.Abs(f.Change.Value-test.by) > 0.1 {
 			t.Errorf("%s: %s is %s by %v (%s)", test.name, f.Name, f.Verdict, f.Change, f.Reason)
 		}
 	}
@@ -121,5 +123,27 @@ func TestEveryDifferenceOfEnvironments(t *testing.T) {
 				t.Errorf("got %+v, want %s, expected: %t", got, test.what, test.expected)
 			}
 		})
+	}
+}
+
+// A run whose requests left too late says nothing of the system, and does not count.
+func TestCompareRunsLeavesOutLateGenerators(t *testing.T) {
+	base, after := loads(t, 4, 1, 0.004), loads(t, 4, 20, 0.004)
+	late := &after[1].Data[0]
+	late.SendLag = record.NewHistogram()
+	for range late.Counts.Sent {
+		if err := late.SendLag.RecordValue(int64(300 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := CompareRuns(base, after, nil, Pairing{})
+	if err != nil || c.New[1].Used || !strings.Contains(c.New[1].WhyNot, "not valid") || !c.New[0].Used {
+		t.Errorf("%v: %+v", err, c.New)
+	}
+	for _, rec := range after {
+		rec.Data[0].SendLag = late.SendLag
+	}
+	if c, err = CompareRuns(base, after, nil, Pairing{}); err != nil || c.Outcome != Invalid || c.OutcomeReason != "no run of the new side is valid" || len(c.Findings) != 0 {
+		t.Errorf("%v: %s: %s", err, c.Outcome, c.OutcomeReason)
 	}
 }
