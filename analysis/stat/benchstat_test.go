@@ -2,10 +2,11 @@ package stat
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
-// The example of benchstat's documentation (golang.org/x/perf/cmd/benchstat): medians,
+// The examples of benchstat's documentation (golang.org/x/perf/cmd/benchstat): medians,
 // their intervals as a share, and p to the digits that it prints.
 func TestBenchstatExample(t *testing.T) {
 	oldJSON := []float64{1726, 1723, 1707, 1707, 1713, 1729, 1736, 1707, 1705, 1774}
@@ -19,6 +20,7 @@ func TestBenchstatExample(t *testing.T) {
 	}{
 		{"json, old", oldJSON, 1.718, 1}, {"json, new", newJSON, 1.423, 1},
 		{"gob, old", oldGob, 3.066, 0}, {"gob, new", newGob, 3.070, 2},
+		{"both formats, new", slices.Concat(newJSON, newGob), 2.253, 37},
 	} {
 		e := Median(test.values, 0.95)
 		// What it prints is rounded half away from zero.
@@ -36,6 +38,7 @@ func TestBenchstatExample(t *testing.T) {
 		p        float64
 	}{
 		{"json", oldJSON, newJSON, "0.000", 0}, {"gob", oldGob, newGob, "0.446", 0.446},
+		{"gob against json", newJSON, newGob, "0.000", 0}, {"json against gob", newGob, newJSON, "0.000", 0},
 	} {
 		// Its test has two sides: the smaller tail, twice.
 		p := 2 * math.Min(Above(test.old, test.new, 0), Above(test.new, test.old, 0))
@@ -43,7 +46,15 @@ func TestBenchstatExample(t *testing.T) {
 			t.Errorf("%s: p = %.4f, want %s", test.name, p, test.want)
 		}
 	}
-	if change := Median(newJSON, 0.95).Value/Median(oldJSON, 0.95).Value - 1; math.Round(change*1e4)/100 != -17.2 {
-		t.Errorf("change %.4g %%, want −17.20 %%", 100*change)
+	for _, test := range []struct {
+		name     string
+		old, new []float64
+		want     float64 // %
+	}{
+		{"json", oldJSON, newJSON, -17.20}, {"gob against json", newJSON, newGob, 115.82}, {"json against gob", newGob, newJSON, -53.66},
+	} {
+		if change := Median(test.new, 0.95).Value/Median(test.old, 0.95).Value - 1; math.Round(change*1e4)/100 != test.want {
+			t.Errorf("%s: change %.4g %%, want %.2f %%", test.name, 100*change, test.want)
+		}
 	}
 }
