@@ -61,11 +61,9 @@ func AB(ctx context.Context, o ABOptions) (record.Ending, error) {
 
 // inTurns measures one side of a pair after the other.
 func (o ABOptions) inTurns(ctx context.Context, pair int) (record.Ending, error) {
-	order := []Side{o.Base, o.New}
-	if !compare.BaseFirst(pair) {
-		order = []Side{o.New, o.Base}
-	}
-	for _, side := range order {
+	sides := [2]Side{o.Base, o.New}
+	for _, i := range order(pair) {
+		side := sides[i]
 		// The same arrivals on both sides of a pair, others in the next one.
 		side.Options.Scenario.Seed += uint64(pair)
 		side.Options.Dir = pairDir(o.Dir, pair, side.Name)
@@ -75,6 +73,14 @@ func (o ABOptions) inTurns(ctx context.Context, pair int) (record.Ending, error)
 		}
 	}
 	return record.EndedDone, nil
+}
+
+// order returns the sides of a pair as they are started: 0 is the base.
+func order(pair int) [2]int {
+	if compare.BaseFirst(pair) {
+		return [2]int{0, 1}
+	}
+	return [2]int{1, 0}
 }
 
 // atOnce measures both sides of a pair at the same time. When one fails, the other is
@@ -88,7 +94,10 @@ func (o ABOptions) atOnce(ctx context.Context, pair int) (record.Ending, error) 
 	o.Begin(pair, "")
 	first := make(chan int, len(sides)) // that did not come to its end
 	var running sync.WaitGroup
-	for i, side := range sides {
+	// Who is started first is done first, and the other has the machine to itself for a
+	// moment: so here, too, each side in its turn.
+	for _, i := range order(pair) {
+		side := sides[i]
 		// Other arrivals on each side: the same ones would come in a fixed order, and
 		// who always comes second finds the caches warm.
 		side.Options.Scenario.Seed += uint64(len(sides)*pair + i)
