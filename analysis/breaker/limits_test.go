@@ -52,3 +52,40 @@ func TestJudgeConnections(t *testing.T) {
 		})
 	}
 }
+
+// What a machine did that stood still says nothing of the policy, unless it was as it
+// should be all the same.
+func TestJudgeAfterAStandstill(t *testing.T) {
+	trial := trial(t, setup(t, "{connectionPool: {http: {maxRetries: 3}}}", 3), "pulse")
+	for _, test := range []struct {
+		name  string
+		after float64 // of the rate before
+		still float64 // seconds
+		want  breaker.Verdict
+	}{
+		{"not back", 0.2, 0, breaker.Fail},
+		{"not back, after a short one", 0.2, 1.5, breaker.Fail},
+		{"not back, after a long one", 0.2, 1800, breaker.NotMeasurable},
+	} {
+		f := pulsed(84, 10, 84*test.after, 0)
+		for i := range f.Points {
+			if f.Points[i].Seconds > 11 {
+				f.Points[i].Seconds += test.still
+			}
+		}
+		if got := trial.Judge([]breaker.Facts{f}, 15); got.Verdict != test.want {
+			t.Errorf("%s: got %s, %q, because %q, want %s", test.name, got.Verdict, got.Observed, got.Reason, test.want)
+		}
+	}
+	bad := setup(t, "{outlierDetection: {consecutive5xxErrors: 5, maxEjectionPercent: 50}}", 3)
+	slept := []breaker.Point{{Seconds: 1}, {Seconds: 1801}}
+	calm := breaker.Facts{Sent: 60, Good: 60, Points: slept}
+	out := breaker.Facts{Sent: 60, Good: 55, Errors: breaker.Errors{"service-5xx": 5}, Client: map[string]float64{"outlier_detection.ejections_enforced_total": 1}, Points: slept}
+	found, err := breaker.Select(breaker.Plan(bad), []string{"one bad endpoint"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := found[0].Judge([]breaker.Facts{calm, out, calm}, 9); got.Verdict != breaker.Pass {
+		t.Errorf("ejected all the same: got %s because %q", got.Verdict, got.Reason)
+	}
+}

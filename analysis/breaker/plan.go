@@ -53,9 +53,17 @@ const (
 // and for outlier detection those that the number of endpoints allows.
 func Plan(s Setup) []Trial {
 	s.Endpoints, s.Workers = max(1, s.Endpoints), max(1, s.Workers)
-	return slices.Concat(s.requests(), s.pending(), s.connections(), s.streams(), s.perConnection(),
+	trials := slices.Concat(s.requests(), s.pending(), s.connections(), s.streams(), s.perConnection(),
 		s.retries(), s.connectTimeout(), s.idleTimeout(), s.ejections(), s.asWritten(), s.atPeak(), s.overloadEjects(), s.predictions(), s.pulse())
+	for i := range trials {
+		trials[i].still = stoodStill
+	}
+	return trials
 }
+
+// stoodStill is a time without a look, of which there are many a second, that nothing but
+// a machine that was held up explains.
+const stoodStill = 2 * time.Second
 
 // bench is one client in front of the endpoints, with nothing set.
 func (s Setup) bench() Bench {

@@ -35,6 +35,7 @@ type Trial struct {
 	Impossible string
 
 	judge func([]Facts) outcome
+	still time.Duration // a longer time without a look says that the machine stood still; 0: looks may lie far apart
 }
 
 // outcome is what was made of the facts.
@@ -213,8 +214,22 @@ func (t Trial) Judge(facts []Facts, seconds float64) Result {
 		r.Timeline = append(r.Timeline, facts[i].Points...)
 	}
 	o := t.judge(facts)
+	if gap := longestGap(facts); o.verdict == Fail && t.still > 0 && gap > t.still {
+		o = unmeasured(o.observed, "the proxies were not seen for %s: the machine stood still, or is too busy to tell (%s)", short(gap.Round(100*time.Millisecond)), o.reason)
+	}
 	r.Verdict, r.Observed, r.Reason = o.verdict, o.observed, o.reason
 	return r
+}
+
+// longestGap is the longest time between two looks within a step.
+func longestGap(facts []Facts) time.Duration {
+	longest := 0.0
+	for _, f := range facts {
+		for i := 1; i < len(f.Points); i++ {
+			longest = max(longest, f.Points[i].Seconds-f.Points[i-1].Seconds)
+		}
+	}
+	return seconds(longest)
 }
 
 // Result is a trial that was made.
