@@ -62,7 +62,7 @@ func limitRules() []Rule {
 		},
 		{
 			Code: "SP033", Name: "two-rules-for-a-host", Severity: Warning, Title: "Several DestinationRules for one host",
-			Why:   "Istio merges them: the subsets of all, and the traffic policy of the oldest that has one. Which is the oldest, the files do not say, and a cluster that is built anew may decide differently.",
+			Why:   "Istio merges them: the subsets of all, and the traffic policy of the oldest that has one. Which is the oldest, files in version control do not say, and a cluster that is built anew may decide differently.",
 			check: doubleRules,
 		},
 	}
@@ -281,7 +281,16 @@ func doubleRules(in *inspection) []hit {
 		if before.Name == rule.Name && before.File != rule.File {
 			continue
 		}
-		hits = append(hits, hit{object: rule, at: host, message: fmt.Sprintf("%s is about this host too (%s:%d)", nameOf(before), before.File, before.Line)})
+		older, known := before.Before(rule)
+		if known && !older {
+			first[k], before, rule = rule, rule, before
+			host = spec(rule, "host")
+		}
+		message := fmt.Sprintf("%s is about this host too (%s:%d)", nameOf(before), before.File, before.Line)
+		if known {
+			message += " and was created first: its traffic policy holds"
+		}
+		hits = append(hits, hit{object: rule, at: host, message: message})
 	}
 	return hits
 }

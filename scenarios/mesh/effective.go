@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -27,8 +28,9 @@ const istioDefault = "Istio default"
 // among the objects, as Istio does:
 //
 //   - the rule with the most specific host applies; of several for the same host
-//     the first one, with the subsets and, where it has none, the traffic policy
-//     of the later ones;
+//     the oldest one, with the subsets and, where it has none, the traffic policy
+//     of the younger ones; where the files do not say when each was created, the
+//     order of the files stands for it;
 //   - portLevelSettings for the port replace the whole policy, and inherit nothing;
 //   - the blocks of a subset's policy replace those of the rule's, one by one;
 //   - below all of them stands what the mesh's configuration says, where the objects
@@ -74,8 +76,8 @@ func EffectiveFor(objects []Object, host, subset string, port uint32) (Policy, e
 	return policy, nil
 }
 
-// rulesFor returns the DestinationRules that apply to the host, in the order of
-// the files, at least one.
+// rulesFor returns the DestinationRules that apply to the host, the one that counts
+// first, at least one.
 func rulesFor(objects []Object, host string) (rules []Object, notes []string, err error) {
 	all := slices.DeleteFunc(slices.Clone(objects), func(o Object) bool { return o.Note != "" || o.Kind != KindDestinationRule })
 	var hosts []string
@@ -99,17 +101,22 @@ func rulesFor(objects []Object, host string) (rules []Object, notes []string, er
 	if best == 0 {
 		return nil, nil, fmt.Errorf("host %s: %w: the files have rules for %s", host, ErrNoRule, strings.Join(hosts, ", "))
 	}
-	for _, rule := range all {
-		if specificity(rule, host) != best {
-			continue
-		}
-		if len(rules) > 0 {
-			notes = append(notes, fmt.Sprintf("%s:%d: a further DestinationRule for the same host: Istio takes only its subsets, and its traffic policy where the first has none", rule.File, rule.Line))
+	rules = slices.DeleteFunc(all, func(rule Object) bool { return specificity(rule, host) != best })
+	first := "the oldest"
+	if slices.ContainsFunc(rules, func(o Object) bool { return o.created().IsZero() }) {
+		first = "the oldest, which is taken to be the first in the files, since these do not say (metadata.creationTimestamp),"
+	} else {
+		slices.SortStableFunc(rules, func(a, b Object) int {
+			return cmp.Or(a.created().Compare(b.created()), strings.Compare(a.Name, b.Name))
+		})
+	}
+	for i, rule := range rules {
+		if i > 0 {
+			notes = append(notes, fmt.Sprintf("%s:%d: a further DestinationRule for the same host: Istio takes only its subsets, and its traffic policy where %s has none", rule.File, rule.Line, first))
 		}
 		if lookup(rule.spec, "workloadSelector") != nil {
 			notes = append(notes, fmt.Sprintf("%s:%d: the rule selects its clients; it is taken as if the gateway were one", rule.File, rule.Line))
 		}
-		rules = append(rules, rule)
 	}
 	return rules, notes, nil
 }

@@ -279,3 +279,30 @@ func TestHosts(t *testing.T) {
 		t.Errorf("got error %v, want ErrNoRule", err)
 	}
 }
+
+// Of several rules for a host the traffic policy of the oldest holds, and where the files
+// do not say which that is, they say that their order stands for it.
+func TestTheOldestRuleHolds(t *testing.T) {
+	rule := func(name, created string, limit int) string {
+		return fmt.Sprintf("---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: %s, namespace: prod%s}\nspec: {host: reviews, trafficPolicy: {connectionPool: {http: {http2MaxRequests: %d}}}}\n", name, created, limit)
+	}
+	at := func(year int) string { return fmt.Sprintf(", creationTimestamp: '%d-06-01T10:00:00Z'", year) }
+	for _, test := range []struct {
+		name, files string
+		want        uint32
+		note        string
+	}{
+		{"the first is the oldest", rule("a", at(2022), 1) + rule("b", at(2023), 2), 1, "where the oldest has none"},
+		{"the last is the oldest", rule("a", at(2024), 1) + rule("b", at(2023), 2) + rule("c", at(2022), 3), 3, "where the oldest has none"},
+		{"of one second", rule("b", at(2022), 1) + rule("a", at(2022), 2), 2, "where the oldest has none"},
+		{"one does not say", rule("a", at(2024), 1) + rule("b", "", 2), 1, "taken to be the first in the files"},
+	} {
+		p, err := mesh.EffectiveFor(parse(t, test.files), "", "", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.ConnectionPool.HTTP.MaxRequests.Value; got != test.want || !strings.Contains(strings.Join(p.Notes, "\n"), test.note) {
+			t.Errorf("%s: got %d and %q, want %d and %q", test.name, got, p.Notes, test.want, test.note)
+		}
+	}
+}
