@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -122,6 +124,49 @@ func TestFaultSlots(t *testing.T) {
 	for i := range 3 {
 		if took := <-ended; took < time.Duration(i+1)*hold {
 			t.Errorf("answer %d took %s, want at least %s", i, took, time.Duration(i+1)*hold)
+		}
+	}
+}
+
+// What waits for a slot and is given up is left out, in both protocols: who comes after
+// waits for the request that is worked on and not for those.
+func TestFaultSlotsLeaveOutWhatIsGivenUp(t *testing.T) {
+	for _, http1 := range []bool{false, true} {
+		l := bench(t, func(c *lab.Config) { c.Bench.HTTP1, c.Lab.Service.Replicas = http1, 1 })
+		const hold, n = 400 * time.Millisecond, 10
+		setFault(t, l, 0, lab.Fault{Hold: hold, Slots: 1})
+		c, url := client(t, l.Endpoint()), l.Endpoint().Scheme+"://"+l.Endpoint().Address
+		first := make(chan error, 1)
+		go func() {
+			_, _, err := get(t.Context(), c, url)
+			first <- err
+		}()
+		for state(t, l, 0).InFlight == 0 {
+			runtime.Gosched()
+		}
+		impatient, stop := context.WithTimeout(t.Context(), hold/4)
+		defer stop()
+		var givenUp sync.WaitGroup
+		for range n {
+			givenUp.Go(func() {
+				if _, _, err := get(impatient, c, url); err == nil {
+					t.Error("a request was answered though the slot was taken")
+				}
+			})
+		}
+		givenUp.Wait()
+		begin := time.Now()
+		if _, _, err := get(t.Context(), c, url); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took > (n/2)*hold {
+			t.Errorf("http1 %t: the next one took %s, as if those that were given up had been worked on", http1, took)
+		}
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		if got := state(t, l, 0).Abandoned; got != n {
+			t.Errorf("http1 %t: %d were given up, want %d", http1, got, n)
 		}
 	}
 }

@@ -46,7 +46,12 @@ func (s *service) serveHTTP1(ctx context.Context, nc peekedConn) {
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
 	defer stop()
 	random := rand.New(rand.NewPCG(s.config.Seed, uint64(s.config.Replica)<<32|s.counter.Add(1)))
+	var ahead lookahead
+	defer ahead.end(nc)
 	for requests := int64(1); ; requests++ {
+		if err := ahead.wait(); err != nil {
+			return
+		}
 		request, err := http.ReadRequest(nc.reader)
 		if err != nil {
 			return
@@ -57,7 +62,15 @@ func (s *service) serveHTTP1(ctx context.Context, nc peekedConn) {
 		s.control.came()
 		s.control.carries(1, requests)
 		hold, status, refuse, slots := s.control.treat(s.delay.sample(random))
-		if refuse || !s.work(ctx, hold, slots) {
+		waiting, gone := ctx, context.CancelFunc(func() {})
+		if slots {
+			// Who closes the connection has given up.
+			waiting, gone = context.WithCancel(ctx)
+			ahead.start(nc, gone)
+		}
+		done := !refuse && s.work(ctx, waiting, hold, slots)
+		gone()
+		if !done {
 			s.control.went(false)
 			return
 		}
@@ -69,9 +82,41 @@ func (s *service) serveHTTP1(ctx context.Context, nc peekedConn) {
 	}
 }
 
+// lookahead waits for the next byte of a connection while a request is worked on.
+type lookahead struct{ looked chan error }
+
+// start begins to wait, and calls gone when the connection ends instead.
+func (l *lookahead) start(nc peekedConn, gone func()) {
+	looked := make(chan error, 1)
+	l.looked = looked
+	go func() {
+		_, err := nc.reader.Peek(1)
+		if err != nil {
+			gone()
+		}
+		looked <- err
+	}()
+}
+
+// wait returns when the next byte is there, or nothing was waited for.
+func (l *lookahead) wait() error {
+	if l.looked == nil {
+		return nil
+	}
+	err := <-l.looked
+	l.looked = nil
+	return err
+}
+
+// end closes the connection, and with it ends what is waited for.
+func (l *lookahead) end(nc peekedConn) {
+	_ = nc.Close()
+	_ = l.wait()
+}
+
 // work takes the time of one request, in a slot where that is asked for; it returns
-// false when ctx ends first.
-func (s *service) work(ctx context.Context, hold time.Duration, slots bool) bool {
+// false when ctx ends first, or waiting before there was a slot.
+func (s *service) work(ctx, waiting context.Context, hold time.Duration, slots bool) bool {
 	if slots {
 		begun := make(chan struct{})
 		w := &waiter{start: func() { close(begun) }}
@@ -79,8 +124,14 @@ func (s *service) work(ctx context.Context, hold time.Duration, slots bool) bool
 		select {
 		case <-begun:
 			defer s.control.leave()
-		case <-ctx.Done():
+		case <-waiting.Done():
 			w.abandoned.Store(true)
+			s.control.settled()
+			select {
+			case <-begun: // at the same moment
+				s.control.leave()
+			default:
+			}
 			return false
 		}
 	}
