@@ -150,7 +150,7 @@ func seconds(random *rand.Rand, n int, lag, offset float64) float64 {
 // at most, of eight metrics and without any margin to hide behind; whatever seconds or
 // runs share.
 func TestFalseAlarms(t *testing.T) {
-	const comparisons, metrics, runs = 400, 8, 8
+	const comparisons, metrics, runs = 2000, 8, 8
 	for _, test := range []struct {
 		name        string
 		lag, offset float64
@@ -188,7 +188,7 @@ func TestFalseAlarms(t *testing.T) {
 // A shift by two deviations of runs is found in nine of ten comparisons of ten runs a
 // side, although it is one of eight metrics.
 func TestPower(t *testing.T) {
-	const comparisons, metrics, runs, sd = 400, 8, 10, 0.02
+	const comparisons, metrics, runs, sd = 2000, 8, 10, 0.02
 	random := rand.New(rand.NewPCG(12, 0))
 	found, by := 0, 0
 	for range comparisons {
