@@ -143,6 +143,27 @@ func TestNothingIsRecommendedWithoutAnAnswer(t *testing.T) {
 	}
 }
 
+// What was reckoned without an answer is not called a recommendation.
+func TestWhatIsKnownWithoutAnAnswerIsNotToBeApplied(t *testing.T) {
+	for outcome, want := range map[analysis.Outcome]string{
+		analysis.Recommended: "Recommendation", analysis.Contradicted: "had the proof not contradicted it: do not apply",
+		analysis.Incomplete: "without a proof: do not apply", analysis.Infeasible: "do not apply",
+	} {
+		result := samples()["recommended"]
+		result.Outcome = outcome
+		found := false
+		for _, table := range blocks[reports.Table](build(result, nil)) {
+			found = found || strings.Contains(table.Caption, want)
+			if table.Caption == "Recommendation" && outcome != analysis.Recommended {
+				t.Errorf("%s: the table says that it is a recommendation", outcome)
+			}
+		}
+		if !found {
+			t.Errorf("%s: no table says %q", outcome, want)
+		}
+	}
+}
+
 func TestChecks(t *testing.T) {
 	status := func(d reports.Document) map[string]reports.Status {
 		found := map[string]reports.Status{"outcome/outcome": d.Sections[0].Blocks[0].(reports.Verdict).Status}

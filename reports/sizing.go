@@ -225,8 +225,12 @@ func recommendation(result analysis.Result) (Table, bool) {
 		Caption: "Recommendation",
 		Columns: []Column{{Title: "Component"}, {Title: "Setting"}, {Title: "Value", Strong: true}, {Title: "Why", Prose: true}},
 	}
-	if result.Outcome == analysis.Contradicted {
+	switch result.Outcome {
+	case analysis.Recommended:
+	case analysis.Contradicted:
 		t.Caption = "What would be recommended, had the proof not contradicted it: do not apply"
+	default:
+		t.Caption = "What was known when it ended, without a proof: do not apply"
 	}
 	some := false
 	for _, c := range result.Components {
