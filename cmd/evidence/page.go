@@ -29,10 +29,10 @@ Nothing in a forecast is drawn on from a curve: what a request and a wake-up cos
 fitted to the low phases, and the proxy is then simulated with that cost under its quota,
 see ` + "`analysis/models/proxy`" + `. What tells the two apart are low phases in which requests
 come in bunches. What is known of the ratio of their costs beforehand comes from earlier
-sizings of most of these configurations; none of those runs is in this table, and the
-rules of the forecast were fixed before the first of its runs was made. Phases in which
-programs that have nothing to do with the load used more than a quarter of the machine
-count neither for a forecast nor for what was found.
+sizings of most of these configurations, on two Intel Xeon processors; none of those runs
+is in this table, and the rules of the forecast were fixed before the first of its runs was
+made. Phases in which programs that have nothing to do with the load used more than a
+quarter of the machine count neither for a forecast nor for what was found.
 
 Where a component runs out of memory the kernel kills it, and with it ends the sizing; the
 rate is then found by a bisection of loads, each in a new lab.

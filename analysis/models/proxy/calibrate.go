@@ -37,9 +37,9 @@ type Ratio struct {
 }
 
 // EnvoyPrior is the prior of an Envoy. It comes from regressions over all phases, far
-// below and far above the edge, of seven sizings of labs whose gateways had quotas of
-// 200m to 400m, TLS, or bodies of 1 to 16 KiB: 0.5 to 1.0 and 3.4 to 7.6 for the
-// gateways, 0.5 to 1.9 and 2.2 to 7.8 for six of seven sidecars.
+// below and far above the edge, of seven sizings of labs, on two Intel Xeon processors,
+// whose gateways had quotas of 200m to 400m, TLS, or bodies of 1 to 16 KiB: 0.5 to 1.0
+// and 3.4 to 7.6 for the gateways, 0.5 to 1.9 and 2.2 to 7.8 for six of seven sidecars.
 func EnvoyPrior() Prior { return Prior{WakeUp: Ratio{0.75, 0.5}, Cold: Ratio{4.5, 0.4}} }
 
 // TestServicePrior is the prior of the lab's test service, a Go program whose
